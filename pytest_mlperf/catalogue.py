@@ -1,0 +1,58 @@
+"""The one list of adapters by name, and what is made of them together. Nothing registers itself."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from pytest_mlperf import rounds
+from pytest_mlperf.errors import HostError
+from pytest_mlperf.hardware import Inventory, host, skus
+from pytest_mlperf.hardware.nvidia import Nvml
+from pytest_mlperf.harness.nvidia import Nvidia
+from pytest_mlperf.harness.onnxruntime import OnnxRuntime
+from pytest_mlperf.matrix import Vocabulary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pytest_mlperf.hardware import Device, Probe
+    from pytest_mlperf.harness import Harness
+
+PROBES: Mapping[str, Probe] = {"NVML": Nvml()}
+
+HARNESSES: Mapping[str, Harness] = {
+    "lwis": Nvidia(name="lwis"),
+    "custom": Nvidia(name="custom"),
+    "triton": Nvidia(name="triton"),
+    "onnxruntime": OnnxRuntime(precision="fp32"),
+    "onnxruntime-int8": OnnxRuntime(precision="int8"),
+}
+
+
+def vocabularies(harnesses: Mapping[str, Harness]) -> Callable[[str], Vocabulary]:
+    """Return a function that gives the words a matrix of a round may use, with these harnesses."""
+
+    @cache
+    def vocabulary(round_name: str) -> Vocabulary:
+        mlperf_round = rounds.load(round_name)
+        return Vocabulary(
+            round=mlperf_round,
+            system_ids={name: sku.system_id for name, sku in skus.load().items()},
+            harnesses={name: harness.terms(mlperf_round) for name, harness in harnesses.items()},
+        )
+
+    return vocabulary
+
+
+@cache
+def inventory() -> Inventory:
+    """Look at this machine, once in a process."""
+    devices: list[Device] = []
+    blind: list[str] = []
+    for name, probe in PROBES.items():
+        try:
+            devices += probe.detect()
+        except HostError as error:
+            blind.append(f"{name}: {error}")
+    return Inventory(host=host.detect(), devices=tuple(devices), blind=tuple(blind))

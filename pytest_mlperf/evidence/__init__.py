@@ -1,0 +1,69 @@
+"""What the logs of a run say: facts, each with its file and line. No judgement is made here.
+
+`detail`, `summary` and `accuracy` parse one format each; `reading` opens the files of a run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_mlperf.errors import Place
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fact:
+    """A value that a log states, and where."""
+
+    key: str
+    value: Any
+    place: Place
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetailLog:
+    """`mlperf_log_detail.txt`: LoadGen's own account, a key-value pair a line.
+
+    facts:   by key; of a key that occurs several times the first, as the official checker reads it
+    errors:  every message that LoadGen marked as an error
+    """
+
+    facts: Mapping[str, Fact]
+    errors: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """`mlperf_log_summary.txt`: what LoadGen tells people.
+
+    validity:         "VALID" or "INVALID"; None after an accuracy run, which has no verdict
+    constraints:      by LoadGen's name, whether satisfied
+    recommendations:  what LoadGen advises after INVALID
+    """
+
+    validity: Fact | None
+    constraints: Mapping[str, Fact]
+    recommendations: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccuracyResult:
+    """`accuracy.txt`: the quality that was computed from the accuracy log.
+
+    log_sha256: of the accuracy log that it was computed from
+    """
+
+    quality: Fact
+    log_sha256: Fact
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """Everything the judge may look at. `accuracy` is None after a performance run."""
+
+    detail: DetailLog
+    summary: Summary
+    accuracy: AccuracyResult | None

@@ -1,0 +1,44 @@
+"""The output of MLPerf's accuracy scripts: one line with the metric, one with the hash of the accuracy log.
+
+Source of the patterns: mlcommons/inference, tools/submission/submission-checker.py, ACC_PATTERN.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from pytest_mlperf.errors import EvidenceError, Place
+from pytest_mlperf.evidence import AccuracyResult, Fact
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_NUMBER = r"([\d.]+)"
+PATTERNS: Mapping[str, re.Pattern[str]] = {
+    "accuracy": re.compile(rf"^accuracy={_NUMBER}%?"),
+    "auc": re.compile(rf"^AUC={_NUMBER}%?"),
+    "mAP": re.compile(rf"^mAP={_NUMBER}%?"),
+    "f1": re.compile(rf"^{{[\"']exact_match[\"']:\s*[\d.]+,\s*[\"']f1[\"']:\s*{_NUMBER}}}"),
+    "wer": re.compile(rf"^Word Error Rate:.*, accuracy={_NUMBER}%"),
+    "dice": re.compile(rf"^Accuracy:\s*mean\s*=\s*{_NUMBER}"),
+}
+_HASH = re.compile(r"^hash=([0-9a-f]{64})$")
+
+
+def parse(text: str, path: str, metric: str) -> AccuracyResult:
+    """Parse `accuracy.txt` for a metric among `PATTERNS`.
+
+    Raises EvidenceError when the metric or the hash is not there.
+    """
+    found: dict[str, Fact] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        place = Place(path=path, line=number)
+        if match := PATTERNS[metric].match(line):
+            found.setdefault(metric, Fact(key=metric, value=float(match[1]), place=place))
+        if match := _HASH.match(line):
+            found.setdefault("hash", Fact(key="hash", value=match[1], place=place))
+    for key in (metric, "hash"):
+        if key not in found:
+            raise EvidenceError(f"no line with {key}", place=Place(path=path), hint="did the accuracy script fail?")
+    return AccuracyResult(quality=found[metric], log_sha256=found["hash"])

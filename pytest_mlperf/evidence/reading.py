@@ -1,0 +1,78 @@
+"""Read the files of a run. Whatever is missing, empty, cut or in conflict is an EvidenceError."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from pytest_mlperf.errors import EvidenceError, Place
+from pytest_mlperf.evidence import AccuracyResult, Evidence, accuracy, detail, summary
+
+DETAIL = "mlperf_log_detail.txt"
+SUMMARY = "mlperf_log_summary.txt"
+ACCURACY_LOG = "mlperf_log_accuracy.json"
+ACCURACY = "accuracy.txt"
+
+_BLOCK_BYTES = 1 << 20
+
+
+def read(log_dir: Path, *, metric: str | None) -> Evidence:
+    """Read the logs of a run.
+
+    metric: that the accuracy script computed; None for a performance run, which has no accuracy
+    Raises EvidenceError naming the file and the reason.
+    """
+    with _existing(log_dir / DETAIL).open(encoding="utf-8", errors="replace") as lines:
+        details = detail.parse(lines, str(log_dir / DETAIL))
+    path = _existing(log_dir / SUMMARY)
+    words = summary.parse(path.read_text(encoding="utf-8", errors="replace"), str(path))
+    if metric is None:
+        _agree(Evidence(detail=details, summary=words, accuracy=None), log_dir)
+    return Evidence(
+        detail=details,
+        summary=words,
+        accuracy=_accuracy(log_dir, metric) if metric is not None else None,
+    )
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise EvidenceError(
+            "the file is missing", place=Place(path=str(path)), hint="did the harness run? see stderr.txt beside it"
+        )
+    return path
+
+
+def _agree(evidence: Evidence, log_dir: Path) -> None:
+    """Raise EvidenceError unless both logs of a performance run have the same verdict."""
+    stated = evidence.detail.facts.get("result_validity")
+    told = evidence.summary.validity
+    if stated is None:
+        raise EvidenceError(
+            "no key result_validity: LoadGen did not reach a verdict",
+            place=Place(path=str(log_dir / DETAIL)),
+            hint="is it the log of a performance run, and whole?",
+        )
+    if told is None or told.value != stated.value:
+        found = told.value if told else "nothing"
+        raise EvidenceError(
+            f"the summary says {found}, the detail log {stated.value} ({stated.place})",
+            place=told.place if told else Place(path=str(log_dir / SUMMARY)),
+            hint="are they logs of two runs?",
+        )
+
+
+def _accuracy(log_dir: Path, metric: str) -> AccuracyResult:
+    path = _existing(log_dir / ACCURACY)
+    result = accuracy.parse(path.read_text(encoding="utf-8", errors="replace"), str(path), metric)
+    log = _existing(log_dir / ACCURACY_LOG)
+    digest = hashlib.sha256()
+    with log.open("rb") as stream:
+        while block := stream.read(_BLOCK_BYTES):
+            digest.update(block)
+    if digest.hexdigest() != result.log_sha256.value:
+        raise EvidenceError(
+            f"was computed from another accuracy log: {log.name} has the hash {digest.hexdigest()[:12]}...",
+            place=result.log_sha256.place,
+        )
+    return result

@@ -1,0 +1,1 @@
+"""Where the steps of a case run. So far: as processes of this machine (`local`)."""

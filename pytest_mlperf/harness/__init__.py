@@ -1,0 +1,61 @@
+"""What runs a benchmark: a harness says what to start and where its logs appear. It starts nothing itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pytest_mlperf.matrix import Case, HarnessTerms
+    from pytest_mlperf.placement import Placement
+    from pytest_mlperf.rounds import Round
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """One step of a case: a program with its arguments, without a shell.
+
+    name: of the step, in messages ("run", "score")
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preparation:
+    """What a case needs: its steps in order, and the folder where LoadGen's logs will be.
+
+    time_limit_s: for all steps together
+    """
+
+    steps: tuple[Command, ...]
+    log_dir: Path
+    time_limit_s: float
+
+
+class Harness(Protocol):
+    """One way to run benchmarks."""
+
+    def terms(self, mlperf_round: Round) -> HarnessTerms:
+        """Return what the harness is called in names, and what it runs in a round."""
+        ...
+
+    def missing(self) -> str | None:
+        """Return what this machine or this version lacks to run the harness at all, or None."""
+        ...
+
+    def estimated_duration_s(self, case: Case, mlperf_round: Round) -> float | None:
+        """Return how long a case will take, or None where nothing is known about it."""
+        ...
+
+    def prepare(self, case: Case, placement: Placement, *, mlperf_round: Round, folder: Path) -> Preparation:
+        """Write what the case needs into its (empty) folder, and return what to run.
+
+        Raises RunError when that is not possible.
+        """
+        ...

@@ -1,0 +1,48 @@
+"""NVIDIA's closed harness (lwis, custom, triton). So far its cases are planned; it is not run yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_mlperf.errors import RunError
+from pytest_mlperf.harness import Preparation
+from pytest_mlperf.matrix import HarnessTerms
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_mlperf.matrix import Case
+    from pytest_mlperf.placement import Placement
+    from pytest_mlperf.rounds import Round
+
+_MISSING = "not in this version: NVIDIA's harness is planned, not run"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nvidia:
+    """One of the harness types of closed/NVIDIA."""
+
+    name: str
+
+    def terms(self, mlperf_round: Round) -> HarnessTerms:
+        """Return the benchmarks that are registered for this harness type (code/common/submission.py)."""
+        suffix = "_TRT_Triton" if self.name == "triton" else "_TRT"
+        benchmarks = {n: b for n, b in mlperf_round.benchmarks.items() if self.name in b.harnesses}
+        return HarnessTerms(system_suffix=suffix, benchmarks=benchmarks)
+
+    def missing(self) -> str | None:
+        """Return why no case of this harness can run yet."""
+        return _MISSING
+
+    def estimated_duration_s(self, case: Case, mlperf_round: Round) -> float | None:
+        """Return the length of a published performance run, or the shortest allowed; None for accuracy."""
+        if case.mode == "AccuracyOnly":
+            return None
+        published = mlperf_round.benchmarks[case.benchmark].published_duration_s
+        return max(published.get(case.scenario, 0), case.settings.min_duration_s or mlperf_round.min_duration_s)
+
+    def prepare(self, case: Case, placement: Placement, *, mlperf_round: Round, folder: Path) -> Preparation:
+        """Raise RunError: see `missing`."""
+        del placement, mlperf_round, folder
+        raise RunError(f"harness '{case.harness}': {_MISSING}")

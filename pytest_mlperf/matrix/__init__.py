@@ -1,0 +1,109 @@
+"""A matrix: which SKU runs which benchmark with which harness, in which scenario and mode.
+
+Here are the values. `source` reads YAML and remembers its lines, `document` is the shape of a matrix
+file, `loading` expands it to cases, `schema` describes it to editors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, get_args
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_mlperf.errors import Place
+    from pytest_mlperf.rounds import Benchmark, Round
+
+Category = Literal["datacenter", "edge", "smoke"]
+Conformance = Literal["round", "smoke"]
+Scenario = Literal["SingleStream", "MultiStream", "Server", "Offline"]
+Mode = Literal["AccuracyOnly", "PerformanceOnly"]
+Power = Literal["MaxP", "MaxQ"]
+Accuracy = Literal["99", "99.9"]
+
+CATEGORIES: tuple[Category, ...] = get_args(Category)
+SCENARIOS: tuple[Scenario, ...] = get_args(Scenario)
+MODES: tuple[Mode, ...] = get_args(Mode)
+POWERS: tuple[Power, ...] = get_args(Power)
+
+MODE_MARKERS: Mapping[Mode, str] = {"AccuracyOnly": "accuracy", "PerformanceOnly": "performance"}
+METRIC_MODES: Mapping[Mode, str] = {"AccuracyOnly": "AccuracyMode", "PerformanceOnly": "PerformanceMode"}
+"""How a mode is called at the end of a metric's name. Dashboards know it by this word; LoadGen does not."""
+
+SHORTENED = "shortened: not submission-valid"
+"""What is said of every result of `smoke` conformance."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What may be set for a case. None leaves it to the round, or lets the harness calibrate it.
+
+    share_host:        a performance case may run while others use the same host; its record says so
+    expected_failure:  why this case is known to fail; it still counts as failed
+    """
+
+    target_qps: float | None = None
+    target_latency_ms: float | None = None
+    expected_latency_ms: float | None = None
+    min_duration_s: float | None = None
+    min_query_count: int | None = None
+    time_limit_s: float | None = None
+    share_host: bool = False
+    expected_failure: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One point of the matrix: one test item, one record.
+
+    id:           unique in a session: `<benchmark>-<metric name>`
+    metric_name:  `<system name>-<harness>_<k_99|k_99_9>_<MaxP|MaxQ>-<Scenario>-<AccuracyMode|PerformanceMode>`;
+                  several benchmarks share one
+    place:        where in its matrix the case comes from
+    """
+
+    id: str
+    metric_name: str
+    round: str
+    category: Category
+    conformance: Conformance
+    sku: str
+    benchmark: str
+    harness: str
+    accuracy: Accuracy
+    power: Power
+    scenario: Scenario
+    mode: Mode
+    settings: Settings
+    place: Place
+
+
+@dataclass(frozen=True, kw_only=True)
+class HarnessTerms:
+    """What a harness is called in names, and what it can run in a round.
+
+    system_suffix: is put after the system id: `_TRT` makes `A2x2_TRT`
+    """
+
+    system_suffix: str
+    benchmarks: Mapping[str, Benchmark]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vocabulary:
+    """The words that a matrix of one round may use: SKUs (with their system ids) and harnesses."""
+
+    round: Round
+    system_ids: Mapping[str, str]
+    harnesses: Mapping[str, HarnessTerms]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matrix:
+    """A matrix file and the cases it names, in the order of the file."""
+
+    path: str
+    round: str
+    category: Category
+    cases: tuple[Case, ...] = field(repr=False)

@@ -1,0 +1,90 @@
+"""The shape of a matrix file. The JSON Schema for editors is generated from these types."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr, WithJsonSchema
+
+from pytest_mlperf.matrix import Accuracy, Category, Conformance, Mode, Power, Scenario
+
+
+def _listed(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+def _percentage(value: Any) -> Any:
+    return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _strict_number(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("Input should be a number")  # noqa: TRY004  pydantic turns a ValueError into its own
+    return value
+
+
+Name = Annotated[StrictStr, Field(min_length=1)]
+Positive = Annotated[float, BeforeValidator(_strict_number), Field(gt=0, allow_inf_nan=False)]
+Percentage = Annotated[
+    Accuracy, BeforeValidator(_percentage), WithJsonSchema({"enum": [99, 99.9], "description": "% of FP32"})
+]
+# One value or a list of them, without repetition.
+Names = Annotated[list[Name], BeforeValidator(_listed), Field(min_length=1)]
+Accuracies = Annotated[list[Percentage], BeforeValidator(_listed), Field(min_length=1)]
+Powers = Annotated[list[Power], BeforeValidator(_listed), Field(min_length=1)]
+Scenarios = Annotated[list[Scenario], BeforeValidator(_listed), Field(min_length=1)]
+Modes = Annotated[list[Mode], BeforeValidator(_listed), Field(min_length=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Axes(_Strict):
+    """Values on the axes of the matrix. A single value may stand without its list."""
+
+    sku: Names | None = Field(default=None, description="SKUs by name")
+    benchmark: Names | None = Field(default=None, description="benchmarks of the round, or miniatures")
+    harness: Names | None = Field(default=None, description="what runs the benchmark")
+    accuracy: Accuracies | None = Field(default=None, description="accuracy targets, % of the FP32 reference")
+    power: Powers | None = Field(default=None, description="MaxQ cases run with --mlperf-power MaxQ only")
+    scenario: Scenarios | None = Field(default=None, description="LoadGen scenarios")
+    mode: Modes | None = Field(default=None, description="LoadGen modes")
+
+
+class Options(_Strict):
+    """Settings of cases. What is left out comes from the round or is calibrated by the harness."""
+
+    target_qps: Positive | None = Field(default=None, description="queries (Server) or samples (Offline) a second")
+    target_latency_ms: Positive | None = Field(default=None, description="Server: limit of the 99th percentile")
+    expected_latency_ms: Positive | None = Field(
+        default=None, description="SingleStream and MultiStream: the latency LoadGen is told to expect"
+    )
+    min_duration_s: Positive | None = Field(default=None, description="shortest performance run")
+    min_query_count: Annotated[StrictInt, Field(gt=0)] | None = Field(default=None, description="fewest queries")
+    time_limit_s: Positive | None = Field(default=None, description="a case that runs longer is killed: an error")
+    share_host: StrictBool | None = Field(
+        default=None, description="performance cases may run beside other cases; their records say so"
+    )
+
+
+class Override(Options):
+    """Settings for the cases that `match` selects; later overrides win."""
+
+    match: Axes
+    expected_failure: Name | None = Field(default=None, description="why these cases are known to fail")
+
+
+class Document(_Strict):
+    """A matrix: every case is one value on each axis. `include` blocks take what they leave out from `axes`."""
+
+    round: Name
+    category: Category
+    conformance: Conformance | None = Field(
+        default=None, description="round holds every rule of the round; smoke is shortened, not submission-valid"
+    )
+    defaults: Options = Field(default=Options(), description="settings of every case")
+    axes: Axes = Field(default=Axes(), description="the cross product of these, or what `include` blocks share")
+    include: list[Axes] = Field(default=[], description="cross products, each completed from `axes`")
+    exclude: list[Axes] = Field(default=[], description="cases to leave out: those on all the named values")
+    overrides: list[Override] = Field(default=[], description="settings for some of the cases")

@@ -1,0 +1,296 @@
+"""Load a matrix file: read, check its shape, expand its axes, and find what cannot be.
+
+All problems of a file are reported together, each at its line.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from pytest_mlperf.errors import ConfigurationError, Place, Problem, nearest
+from pytest_mlperf.matrix import METRIC_MODES, Case, Matrix, Settings, Vocabulary
+from pytest_mlperf.matrix.document import Axes, Document, Options, Override
+from pytest_mlperf.matrix.source import Source, read
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+MAX_CASES = 100_000
+
+AXES = ("sku", "benchmark", "harness", "accuracy", "power", "scenario", "mode")
+_DEFAULT_AXES: Mapping[str, list[Any]] = {"accuracy": ["99"], "power": ["MaxP"]}
+
+_Point = tuple[Any, ...]
+
+
+def load(path: Path, vocabularies: Callable[[str], Vocabulary], rounds: Sequence[str]) -> Matrix:
+    """Load a matrix file.
+
+    vocabularies: gives the vocabulary of a round that is among `rounds`
+    Raises ConfigurationError with every problem that was found, each as `file:line: what: found, allowed`.
+    """
+    source = read(path)
+    document = _document(source)
+    if document.round not in rounds:
+        raise ConfigurationError([_unknown(source, ("round",), document.round, rounds)])
+    expansion = _Expansion(source=source, document=document, vocabulary=vocabularies(document.round))
+    cases = expansion.cases()
+    if expansion.problems:
+        raise ConfigurationError(expansion.problems)
+    return Matrix(path=source.path, round=document.round, category=document.category, cases=cases)
+
+
+def check_distinct(matrices: Iterable[Matrix]) -> None:
+    """Raise ConfigurationError when two matrices name the same case."""
+    seen: dict[str, Case] = {}
+    problems = [
+        _duplicate(case, seen[case.id])
+        for matrix in matrices
+        for case in matrix.cases
+        if seen.setdefault(case.id, case) is not case
+    ]
+    if problems:
+        raise ConfigurationError(problems)
+
+
+def _duplicate(case: Case, first: Case) -> Problem:
+    return Problem(what=f"case {case.id} is named twice: first at {first.place}", place=case.place)
+
+
+def _unknown(source: Source, where: tuple[str | int, ...], found: str, allowed: Iterable[str]) -> Problem:
+    words = sorted(allowed)
+    return Problem(
+        what=f"{_dotted(where)}: found '{found}', allowed: {', '.join(words)}",
+        place=source.place(where),
+        hint=nearest(found, words),
+    )
+
+
+def _dotted(where: Iterable[str | int]) -> str:
+    text = ""
+    for part in where:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text or "matrix"
+
+
+def _document(source: Source) -> Document:
+    if not isinstance(source.content, dict):
+        raise ConfigurationError(
+            f"found {type(source.content).__name__ if source.content is not None else 'nothing'}, "
+            "allowed: a mapping with the keys round, category, axes, include, ...",
+            place=source.place(()),
+        )
+    try:
+        return Document.model_validate(source.content)
+    except ValidationError as error:
+        raise ConfigurationError([_shape_problem(source, dict(e)) for e in error.errors()]) from error
+
+
+def _shape_problem(source: Source, error: dict[str, Any]) -> Problem:
+    where: tuple[str | int, ...] = error["loc"]
+    found = error["input"]
+    place = source.place(where)
+    if error["type"] == "extra_forbidden":
+        allowed = _keys(where[:-1])
+        what = f"{_dotted(where[:-1])}: unknown key '{where[-1]}', allowed: {', '.join(allowed)}"
+        return Problem(what=what, place=place, hint=nearest(str(where[-1]), allowed))
+    if error["type"] == "missing":
+        return Problem(what=f"{_dotted(where[:-1])}: key '{where[-1]}' is missing", place=place)
+    if error["type"] == "literal_error":
+        expected = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ")
+        what = f"{_dotted(where)}: found {found!r}, allowed: {expected}"
+        return Problem(what=what, place=place, hint=nearest(str(found), expected.split(", ")))
+    message = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return Problem(what=f"{_dotted(where)}: found {found!r}, allowed: {message}", place=place)
+
+
+def _keys(where: tuple[str | int, ...]) -> list[str]:
+    """Return the keys that are allowed at a place of the document."""
+    kinds: dict[str, type[Document | Axes | Options]] = {
+        "defaults": Options,
+        "axes": Axes,
+        "include": Axes,
+        "exclude": Axes,
+        "overrides": Override,
+        "match": Axes,
+    }
+    words = [part for part in where if isinstance(part, str)]
+    return list((kinds[words[-1]] if words else Document).model_fields)
+
+
+@dataclass(kw_only=True)
+class _Expansion:
+    """The axes of one document on their way to cases, and the problems met."""
+
+    source: Source
+    document: Document
+    vocabulary: Vocabulary
+    problems: list[Problem] = field(default_factory=list)
+
+    def cases(self) -> tuple[Case, ...]:
+        points = self._points()
+        self._exclude(points)
+        settings = self._settings(points)
+        conformance = self.document.conformance or ("smoke" if self.document.category == "smoke" else "round")
+        if not points and not self.problems:
+            self._problem((), "the matrix expands to no case")
+        return tuple(
+            self._case(point, where, settings[point], conformance)  # type: ignore[arg-type]
+            for point, where in points.items()
+        )
+
+    def _points(self) -> dict[_Point, tuple[str | int, ...]]:
+        """Return the points of the matrix, each with the block that names it."""
+        points: dict[_Point, tuple[str | int, ...]] = {}
+        for where, block in self._blocks():
+            values = self._completed(where, block)
+            size = 1
+            for axis in AXES:
+                size *= len(values.get(axis, []))
+            if len(points) + size > MAX_CASES:
+                self._problem(where, f"expands to {len(points) + size} cases, allowed: {MAX_CASES}")
+                return points
+            for point in itertools.product(*(values.get(axis, []) for axis in AXES)):
+                if points.setdefault(point, where) is not where:
+                    first = self.source.place(points[point])
+                    self._problem(where, f"case {self._id(point)[0]} is named twice: first at {first}")
+        return points
+
+    def _blocks(self) -> Iterator[tuple[tuple[str | int, ...], Axes]]:
+        if not self.document.include:
+            yield ("axes",), self.document.axes
+        for index, block in enumerate(self.document.include):
+            yield ("include", index), block
+
+    def _completed(self, where: tuple[str | int, ...], block: Axes) -> dict[str, list[Any]]:
+        """Return the values of a block on each axis; empty where it cannot be expanded."""
+        before = len(self.problems)
+        values: dict[str, list[Any]] = {}
+        for axis in AXES:
+            own = getattr(block, axis)
+            found = own or getattr(self.document.axes, axis) or _DEFAULT_AXES.get(axis)
+            if not found:
+                self._problem(where, f"no value on the axis '{axis}', neither here nor in 'axes'")
+                continue
+            for value in {v for v in found if found.count(v) > 1}:
+                self._problem((*where, axis), f"'{value}' stands here twice")
+            values[axis] = found
+        self._check_words(where, values)
+        if len(self.problems) == before:
+            self._check_combinations(where, values)
+        return values if len(self.problems) == before else {}
+
+    def _check_words(self, where: tuple[str | int, ...], values: Mapping[str, list[Any]]) -> None:
+        known: dict[str, Iterable[str]] = {
+            "sku": self.vocabulary.system_ids,
+            "harness": self.vocabulary.harnesses,
+            "benchmark": {b for terms in self.vocabulary.harnesses.values() for b in terms.benchmarks},
+        }
+        for axis, allowed in known.items():
+            for word in values.get(axis, []):
+                if word not in set(allowed):
+                    self.problems.append(_unknown(self.source, self._spot(where, axis, word), word, allowed))
+
+    def _spot(self, where: tuple[str | int, ...], axis: str, word: str) -> tuple[str | int, ...]:
+        """Return where a value of a block stands: in the block itself, or in `axes`."""
+        block: Any = self.source.content
+        for part in where:
+            block = block[part]
+        base, written = (where, block[axis]) if axis in block else (("axes",), self.source.content["axes"][axis])
+        return (*base, axis, written.index(word)) if isinstance(written, list) else (*base, axis)
+
+    def _check_combinations(self, where: tuple[str | int, ...], values: Mapping[str, list[Any]]) -> None:
+        for harness, name in itertools.product(values["harness"], values["benchmark"]):
+            benchmark = self.vocabulary.harnesses[harness].benchmarks.get(name)
+            if benchmark is None:
+                able = [h for h, terms in self.vocabulary.harnesses.items() if name in terms.benchmarks]
+                self._problem(where, f"{name} has no harness '{harness}', allowed: {', '.join(able)}")
+                continue
+            for axis, allowed in (("scenario", benchmark.scenarios), ("accuracy", benchmark.accuracy_levels)):
+                for value in values[axis]:
+                    if value not in allowed:
+                        what = f"{name} has no {axis} '{value}', allowed: {', '.join(allowed)}"
+                        self._problem((*where, axis), what)
+
+    def _exclude(self, points: dict[_Point, tuple[str | int, ...]]) -> None:
+        for index, selector in enumerate(self.document.exclude):
+            for point in self._selected(("exclude", index), selector, points):
+                del points[point]
+
+    def _settings(self, points: Iterable[_Point]) -> dict[_Point, Settings]:
+        defaults = Settings(**self.document.defaults.model_dump(exclude_none=True))
+        settings = dict.fromkeys(points, defaults)
+        for index, override in enumerate(self.document.overrides):
+            changes = override.model_dump(exclude_none=True, exclude={"match"})
+            if not changes:
+                self._problem(("overrides", index), "changes nothing: name a setting beside 'match'")
+            for point in self._selected(("overrides", index, "match"), override.match, settings):
+                settings[point] = replace(settings[point], **changes)
+        self._check_conformance()
+        return settings
+
+    def _check_conformance(self) -> None:
+        """A run of the round may be longer than the round asks for, never shorter."""
+        if (self.document.conformance or self.document.category) == "smoke":
+            return
+        floor = self.vocabulary.round.min_duration_s
+        spots: list[tuple[tuple[str | int, ...], Options]] = [(("defaults",), self.document.defaults)]
+        spots += [(("overrides", i), o) for i, o in enumerate(self.document.overrides)]
+        for where, options in spots:
+            if options.min_duration_s is not None and options.min_duration_s < floor:
+                self._problem(
+                    (*where, "min_duration_s"),
+                    f"found {options.min_duration_s:g}, allowed: {floor:g} and more in round {self.document.round}",
+                    hint="conformance: smoke allows shortened runs, which are not submission-valid",
+                )
+
+    def _selected(
+        self, where: tuple[str | int, ...], selector: Axes, points: Iterable[_Point]
+    ) -> list[_Point]:
+        asked = [(i, set(getattr(selector, axis))) for i, axis in enumerate(AXES) if getattr(selector, axis)]
+        selected = [point for point in points if all(point[i] in values for i, values in asked)]
+        if not selected and not self.problems:
+            self._problem(where, "selects no case of this matrix", hint="is a name misspelt?")
+        return selected
+
+    def _id(self, point: _Point) -> tuple[str, str]:
+        """Return id and metric name. Source of the composition: closed/NVIDIA v2.0 code/main.py, system names."""
+        sku, benchmark, harness, accuracy, power, scenario, mode = point
+        system = self.vocabulary.system_ids[sku] + self.vocabulary.harnesses[harness].system_suffix
+        system += "_MaxQ" if power == "MaxQ" else ""
+        level = "k_" + accuracy.replace(".", "_")
+        metric_name = f"{system}-{harness}_{level}_{power}-{scenario}-{METRIC_MODES[mode]}"
+        return f"{benchmark}-{metric_name}", metric_name
+
+    def _case(self, point: _Point, where: tuple[str | int, ...], settings: Settings, conformance: Any) -> Case:
+        case_id, metric_name = self._id(point)
+        sku, benchmark, harness, accuracy, power, scenario, mode = point
+        return Case(
+            id=case_id,
+            metric_name=metric_name,
+            round=self.document.round,
+            category=self.document.category,
+            conformance=conformance,
+            sku=sku,
+            benchmark=benchmark,
+            harness=harness,
+            accuracy=accuracy,
+            power=power,
+            scenario=scenario,
+            mode=mode,
+            settings=settings,
+            place=self._place(where),
+        )
+
+    def _place(self, where: tuple[str | int, ...]) -> Place:
+        return self.source.place(where)
+
+    def _problem(self, where: tuple[str | int, ...], what: str, *, hint: str | None = None) -> None:
+        self.problems.append(
+            Problem(what=f"{_dotted(where)}: {what}", place=self.source.place(where), hint=hint)
+        )

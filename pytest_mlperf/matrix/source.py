@@ -1,0 +1,142 @@
+"""YAML that knows its lines.
+
+YAML is data here: no tags beyond the standard ones, no code, nothing from the environment, and aliases
+may not make a small file large.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from pytest_mlperf.errors import ConfigurationError, Place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    Path_ = tuple[str | int, ...]
+
+MAX_BYTES = 1_000_000
+MAX_NODES = 100_000
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_MERGE = "tag:yaml.org,2002:merge"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A YAML file as plain values, with the line of each."""
+
+    path: str
+    content: Any
+    lines: dict[Path_, int]
+
+    def place(self, where: Path_) -> Place:
+        """Return the place of a value, or of the nearest thing around it that stands in the file."""
+        while where and where not in self.lines:
+            where = where[:-1]
+        return Place(path=self.path, line=self.lines.get(where))
+
+
+def read(path: Path) -> Source:
+    """Read a YAML file. Raises ConfigurationError when it is missing, too large, or not plain YAML."""
+    shown = _shown(path)
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot read: {error.strerror}", place=Place(path=shown), hint="--mlperf-matrix takes a YAML file"
+        ) from error
+    if len(text) > MAX_BYTES:
+        raise ConfigurationError(
+            f"found {len(text)} bytes, allowed {MAX_BYTES}", place=Place(path=shown), hint="split the matrix"
+        )
+    builder = _Builder(path=shown)
+    try:
+        node = yaml.compose(text, Loader=_Loader)  # type: ignore[no-untyped-call]
+        content = None if node is None else builder.build(node, ())
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else None
+        raise ConfigurationError(
+            f"not YAML: {error.problem or error.context}", place=Place(path=shown, line=line)
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"not YAML: {error}", place=Place(path=shown)) from error
+    return Source(path=shown, content=content, lines=builder.lines)
+
+
+def _shown(path: Path) -> str:
+    """Return the path as short as a person standing here would write it."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+@dataclass(kw_only=True)
+class _Builder:
+    """Turn nodes into values, and count them: an alias is paid for each time it is used."""
+
+    path: str
+    lines: dict[Path_, int] = field(default_factory=dict)
+    nodes: int = 0
+    open_nodes: list[yaml.Node] = field(default_factory=list)
+    scalars: Any = field(default_factory=lambda: yaml.constructor.SafeConstructor())
+
+    def build(self, node: yaml.Node, where: Path_) -> Any:
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            raise self._error(node, f"aliases make more than {MAX_NODES} values of this file")
+        if any(node is around for around in self.open_nodes):
+            raise self._error(node, "an alias contains itself")
+        self.lines.setdefault(where, node.start_mark.line + 1)
+        self.open_nodes.append(node)
+        try:
+            return self._value(node, where)
+        finally:
+            self.open_nodes.pop()
+
+    def _value(self, node: yaml.Node, where: Path_) -> Any:
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, where)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.build(item, (*where, index)) for index, item in enumerate(node.value)]
+        if node.tag not in self.scalars.yaml_constructors:
+            raise self._error(node, f"found the tag {node.tag!r}, allowed: plain values")
+        try:
+            return self.scalars.construct_object(node)
+        except (ValueError, yaml.YAMLError) as error:
+            raise self._error(node, f"not a value: {error}") from error
+
+    def _mapping(self, node: yaml.MappingNode, where: Path_) -> dict[str, Any]:
+        merged: dict[str, Any] = {}
+        own: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            if key_node.tag == _MERGE:
+                for part in self._merged(value_node, where):
+                    merged = {**part, **merged}
+                continue
+            key = self._key(key_node)
+            if key in own:
+                raise self._error(key_node, f"key '{key}' stands here twice")
+            self.lines[(*where, key)] = key_node.start_mark.line + 1
+            own[key] = self.build(value_node, (*where, key))
+        return {**merged, **own}
+
+    def _merged(self, node: yaml.Node, where: Path_) -> Iterator[dict[str, Any]]:
+        for part in node.value if isinstance(node, yaml.SequenceNode) else [node]:
+            if not isinstance(part, yaml.MappingNode):
+                raise self._error(part, "'<<' takes a mapping or a list of mappings")
+            yield self.build(part, where)
+
+    def _key(self, node: yaml.Node) -> str:
+        if not isinstance(node, yaml.ScalarNode) or node.tag != "tag:yaml.org,2002:str":
+            raise self._error(node, f"found the key {node.value!r}, allowed: words")
+        return str(node.value)
+
+    def _error(self, node: yaml.Node, what: str) -> ConfigurationError:
+        return ConfigurationError(what, place=Place(path=self.path, line=node.start_mark.line + 1))

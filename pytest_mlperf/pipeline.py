@@ -1,0 +1,169 @@
+"""The whole story of one case: place it, run it, read its logs, judge them, and write down what is left."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from pytest_mlperf.errors import MlperfError, Place, RunError
+from pytest_mlperf.evidence.reading import read
+from pytest_mlperf.executor import local
+from pytest_mlperf.placement import Placement, Unplaced, place
+from pytest_mlperf.placement.leases import host_lease
+from pytest_mlperf.record import Measurement, Record
+from pytest_mlperf.verdict import Finding
+from pytest_mlperf.verdict.rules import judge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from pytest_mlperf.evidence import Evidence
+    from pytest_mlperf.hardware import Inventory, Sku
+    from pytest_mlperf.harness import Harness
+    from pytest_mlperf.matrix import Case, Scenario
+    from pytest_mlperf.rounds import Benchmark, Round
+
+CASES = "cases"
+RECORD = "record.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """What cases run with: the machine, the adapters, and where results go.
+
+    strict: hardware that is not here is a failure, not a skip
+    """
+
+    inventory: Inventory
+    skus: Mapping[str, Sku]
+    rounds: Mapping[str, Round]
+    harnesses: Mapping[str, Harness]
+    output: Path
+    strict: bool
+
+    def benchmark(self, case: Case) -> Benchmark:
+        """Return the benchmark of a case, as its harness runs it."""
+        return self.harnesses[case.harness].terms(self.rounds[case.round]).benchmarks[case.benchmark]
+
+    def place(self, case: Case) -> Placement | Unplaced:
+        """Return the devices for a case, or why it cannot run on this machine."""
+        placed = place(self.skus[case.sku], self.inventory)
+        missing = self.harnesses[case.harness].missing()
+        if isinstance(placed, Placement) and missing:
+            return Unplaced(expected=f"harness '{case.harness}'", found=missing)
+        return placed
+
+
+def run_case(case: Case, site: Site) -> Record:
+    """Run a case to its end. Every end but an interrupt is a record, which is also in the case's folder."""
+    started_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    started = time.monotonic()
+    record = _run(case, site)
+    record = replace(record, started_at=started_at, duration_s=round(time.monotonic() - started, 3))
+    if record.folder is not None:
+        text = json.dumps(record.to_json(), indent=1)
+        (site.output / record.folder / RECORD).write_text(text + "\n", encoding="utf-8")
+    return record
+
+
+def _run(case: Case, site: Site) -> Record:
+    placed = site.place(case)
+    if isinstance(placed, Unplaced):
+        return _unplaced(case, placed, strict=site.strict)
+    record = Record(case=case, ending="error", devices=tuple(d.uuid or d.name for d in placed.devices))
+    try:
+        folder = _folder(case, site)
+        record = replace(record, folder=str(folder.relative_to(site.output)))
+        with _host(case):
+            record = replace(record, shared_host=_shares(case))
+            evidence = _observe(case, placed, site, folder)
+        verdict = judge(case, site.benchmark(case), evidence)
+        measurements = tuple(_measure(case, site.benchmark(case), evidence))
+    except MlperfError as error:
+        return replace(record, reason=str(error))
+    broken = "; ".join(str(finding) for finding in verdict.findings if not finding.satisfied)
+    return replace(
+        record,
+        ending="pass" if verdict.passed else "fail",
+        reason=broken or None,
+        findings=verdict.findings,
+        measurements=measurements,
+    )
+
+
+def _unplaced(case: Case, why: Unplaced, *, strict: bool) -> Record:
+    if not strict:
+        return Record(case=case, ending="unplaced", reason=str(why))
+    finding = Finding(
+        rule="promised hardware",
+        expected=why.expected,
+        observed=why.found,
+        satisfied=False,
+        source="--mlperf-strict",
+        place=case.place,
+    )
+    return Record(case=case, ending="fail", reason=str(finding), findings=(finding,))
+
+
+def _folder(case: Case, site: Site) -> Path:
+    folder = site.output / CASES / case.id
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError as error:
+        raise RunError(
+            "the case has run in this session already",
+            place=Place(path=str(folder)),
+            hint="do two tests ask for mlperf_record?",
+        ) from error
+    except OSError as error:
+        raise RunError(f"cannot make the folder: {error.strerror}", place=Place(path=str(folder))) from error
+    return folder
+
+
+def _shares(case: Case) -> bool:
+    return case.mode == "AccuracyOnly" or case.settings.share_host
+
+
+@contextmanager
+def _host(case: Case) -> Iterator[None]:
+    """Hold the host for a case: a measurement has it alone, unless its matrix says otherwise."""
+    with host_lease(exclusive=not _shares(case)):
+        yield
+
+
+def _observe(case: Case, placement: Placement, site: Site, folder: Path) -> Evidence:
+    harness = site.harnesses[case.harness]
+    preparation = harness.prepare(case, placement, mlperf_round=site.rounds[case.round], folder=folder)
+    local.execute(preparation, folder)
+    metric = site.benchmark(case).metric if case.mode == "AccuracyOnly" else None
+    return read(preparation.log_dir, metric=metric)
+
+
+# The headline values by scenario: key of the detail log, and unit.
+_HEADLINES: Mapping[Scenario, tuple[tuple[str, str], ...]] = {
+    "SingleStream": (("result_90.00_percentile_latency_ns", "ns"), ("early_stopping_latency_ss", "ns")),
+    "MultiStream": (("result_99.00_percentile_per_query_latency_ns", "ns"), ("early_stopping_latency_ms", "ns")),
+    "Server": (
+        ("result_scheduled_samples_per_sec", "samples/s"),
+        ("result_completed_samples_per_sec", "samples/s"),
+        ("result_99.00_percentile_latency_ns", "ns"),
+    ),
+    "Offline": (("result_samples_per_second", "samples/s"),),
+}
+
+
+def _measure(case: Case, benchmark: Benchmark, evidence: Evidence) -> Iterator[Measurement]:
+    if evidence.accuracy is not None:
+        target = benchmark.target_quality(case.accuracy)
+        yield Measurement(name="AccuracyValue", value=float(evidence.accuracy.quality.value), unit=benchmark.unit)
+        yield Measurement(name="ThresholdValue", value=target, unit=benchmark.unit)
+        return
+    for key, unit in _HEADLINES[case.scenario]:
+        fact = evidence.detail.facts.get(key)
+        if fact is not None:
+            yield Measurement(name=key, value=float(fact.value), unit=unit)

@@ -1,0 +1,145 @@
+"""pytest's way in: options, markers, fixtures, and the decision to wake up.
+
+Installed but unused, this costs an import of nothing but pytest. What does the work (`suite`, `session`) is
+imported when a test that asks for a case is collected.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_mlperf.matrix import Case
+    from pytest_mlperf.record import Record
+
+_MARKERS = {
+    "datacenter": "cases of a datacenter matrix",
+    "edge": "cases of an edge matrix",
+    "smoke": "cases of a smoke matrix: shortened, not submission-valid",
+    "accuracy": "AccuracyOnly cases",
+    "performance": "PerformanceOnly cases",
+    "SingleStream": "cases of this LoadGen scenario",
+    "MultiStream": "cases of this LoadGen scenario",
+    "Server": "cases of this LoadGen scenario",
+    "Offline": "cases of this LoadGen scenario",
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the options and the ini keys."""
+    group = parser.getgroup("mlperf", "MLPerf conformance")
+    group.addoption(
+        "--mlperf-matrix",
+        action="append",
+        metavar="FILE",
+        help="matrix to take the cases from, instead of the shipped ones (repeatable)",
+    )
+    group.addoption(
+        "--mlperf-power",
+        action="append",
+        choices=("MaxP", "MaxQ"),
+        help="power setting to plan (repeatable; default: MaxP)",
+    )
+    group.addoption(
+        "--mlperf-output",
+        metavar="DIR",
+        help="empty or new folder for logs, records.jsonl and metrics.csv (default: mlperf-results/<timestamp>)",
+    )
+    group.addoption(
+        "--mlperf-plan",
+        metavar="FILE",
+        help="write the plan as JSON (case, needs, estimated seconds, would run or skip and why) and run nothing",
+    )
+    group.addoption(
+        "--mlperf-strict",
+        action="store_true",
+        help="hardware that the selected cases need and this machine lacks is a failure, not a skip",
+    )
+    parser.addini(
+        "mlperf_matrices",
+        "matrix files, relative to the rootdir, with wildcards (default: matrices/*.yaml)",
+        type="args",
+        default=["matrices/*.yaml"],
+    )
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Declare the hooks that a site may implement in its conftest.py."""
+    from pytest_mlperf.plugin import hookspecs  # noqa: PLC0415  after the pluginmanager exists
+
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the markers; a plan is made here, not by workers."""
+    for name, meaning in _MARKERS.items():
+        config.addinivalue_line("markers", f"{name}: {meaning}")
+    if config.getoption("mlperf_plan") and hasattr(config.option, "dist"):
+        config.option.dist = "no"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make one item of each case, for a test that asks for `mlperf_case` or `mlperf_record`."""
+    if "mlperf_case" in metafunc.fixturenames:
+        from pytest_mlperf.plugin.suite import parametrize  # noqa: PLC0415  wake up
+
+        parametrize(metafunc)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: pytest.Item) -> None:
+    """Tell a worker of xdist where results go."""
+    from pytest_mlperf.plugin.output import folder  # noqa: PLC0415  only with xdist
+
+    node.workerinput["mlperf_output"] = str(folder(node.config))  # type: ignore[attr-defined]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: pytest.Item, ids: list[str]) -> None:
+    """Wake up beside the workers of xdist, which are the ones that collect."""
+    if any(nodeid.endswith(("-AccuracyMode]", "-PerformanceMode]")) for nodeid in ids):
+        from pytest_mlperf.plugin.session import start  # noqa: PLC0415  wake up
+
+        start(node.config).selected(ids)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: pytest.Item) -> None:
+    """Stop when a worker of xdist could not load the matrices."""
+    problems = getattr(node, "workeroutput", {}).get("mlperf_problems")
+    if problems:
+        raise pytest.UsageError(problems)
+
+
+@pytest.fixture
+def mlperf_case(request: pytest.FixtureRequest) -> Case:
+    """One case of the matrices; a test that asks for it becomes one item a case."""
+    case: Case = request.param
+    return case
+
+
+@pytest.fixture
+def mlperf_record(request: pytest.FixtureRequest, mlperf_case: Case) -> Record:
+    """Run the case, and return what is left of it: pass or fail.
+
+    Skips when the hardware is not here; an error of the item when its outcome could not be found out.
+    """
+    from pytest_mlperf.plugin.suite import run  # noqa: PLC0415  awake already
+
+    return run(request.node, mlperf_case)
+
+
+def check(record: Record) -> None:
+    """Fail the test unless the record is a pass, or the failure that its matrix expects."""
+    from pytest_mlperf.report.explanation import explain  # noqa: PLC0415  awake already
+
+    expected = record.case.settings.expected_failure
+    if record.ending == "fail" and expected:
+        pytest.xfail(expected)
+    if record.ending == "pass" and expected:
+        pytest.fail(f"{explain(record)}\n  It passed: take the expected failure out of the matrix.", pytrace=False)
+    if record.ending != "pass":
+        pytest.fail(explain(record), pytrace=False)

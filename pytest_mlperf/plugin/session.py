@@ -1,0 +1,201 @@
+"""The session as it is seen where pytest reports: every record once, the sum of them, and the exit code.
+
+Lives in one process: pytest itself, also when xdist's workers run the cases.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_mlperf import catalogue
+from pytest_mlperf.plugin import output
+from pytest_mlperf.plugin.planning import write_plan
+from pytest_mlperf.plugin.suite import Suite, suite_of
+from pytest_mlperf.record import Record, from_json
+from pytest_mlperf.report import html, metrics
+from pytest_mlperf.report.conformance import Conformance, add_up
+from pytest_mlperf.report.records import RecordFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_NO_TESTS_COLLECTED = int(pytest.ExitCode.NO_TESTS_COLLECTED)
+
+
+@dataclass(kw_only=True)
+class Session:
+    """Takes the records as they come, and adds those of the cases that left none."""
+
+    config: pytest.Config
+    suite: Suite
+    chosen: dict[str, str] = field(default_factory=dict)
+    """Case id by node id, of the items that were selected."""
+    records: dict[str, Record] = field(default_factory=dict)
+    file: RecordFile | None = None
+    conformance: Conformance | None = None
+    plan_line: str | None = None
+
+    def selected(self, nodeids: Iterable[str]) -> None:
+        """Take note of the items that will run."""
+        for nodeid in nodeids:
+            case_id = nodeid.partition("[")[2].removesuffix("]")
+            if case_id in self.suite.plan.cases:
+                self.chosen[nodeid] = case_id
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Note the selection, and write the plan if that is all that is asked for."""
+        self.selected(item.nodeid for item in session.items)
+        target = self.config.getoption("mlperf_plan")
+        if target:
+            path = Path(self.config.invocation_params.dir / target)
+            self.plan_line = write_plan(path, self.suite, set(self.chosen.values()), self._not_selected())
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self) -> bool | None:
+        """Run nothing when only the plan is wanted; make the output folder before anything runs."""
+        if self.plan_line:
+            return True
+        if self.chosen and not self.config.getoption("collectonly"):
+            self._open()
+        return None
+
+    def _open(self) -> RecordFile:
+        if self.file is None:
+            folder = output.make(self.config)
+            now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+            self.file = RecordFile(folder, inventory=asdict(catalogue.inventory()), started_at=now)
+        return self.file
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Write down the record that came with a report, or what is known of a case that left none."""
+        case_id = self.chosen.get(report.nodeid)
+        if case_id is None:
+            return
+        content = getattr(report, "mlperf_record", None)
+        if content is not None:
+            self._add(from_json(content))
+        elif case_id not in self.records and (report.failed or report.skipped):
+            self._add(self._without_record(case_id, report))
+
+    def _without_record(self, case_id: str, report: pytest.TestReport) -> Record:
+        case = self.suite.plan.cases[case_id]
+        if report.skipped:
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+            return Record(case=case, ending="dropped", reason=reason)
+        said = report.longreprtext.strip().splitlines()
+        return Record(case=case, ending="error", reason=f"left no record: {said[-1] if said else 'it said nothing'}")
+
+    def _add(self, record: Record) -> None:
+        self.records[record.case.id] = record
+        self._open().add(record)
+        self.config.hook.pytest_mlperf_record(config=self.config, record=record)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Complete the records, close the files, and let nothing be green where nothing ran."""
+        if self.file is None:
+            return
+        for record in self._remaining():
+            self._add(record)
+        self.conformance = add_up(self.records.values())
+        metrics.write(output.folder(self.config), self.records.values())
+        self.file.close(self.conformance)
+        if session.exitstatus == pytest.ExitCode.OK and not self._executed():
+            session.exitstatus = _NO_TESTS_COLLECTED
+
+    def _remaining(self) -> list[Record]:
+        chosen = set(self.chosen.values())
+        plan = self.suite.plan
+        records = []
+        for case in plan.cases.values():
+            if case.id in self.records:
+                continue
+            if case.id in chosen:
+                reason = "not run: the session ended before its turn"
+                records.append(Record(case=case, ending="error", reason=reason))
+            else:
+                reason = plan.dropped.get(case.id, self._not_selected())
+                records.append(Record(case=case, ending="dropped", reason=reason))
+        return records
+
+    def _not_selected(self) -> str:
+        asked = [
+            f"{option} '{self.config.getoption(name)}'"
+            for option, name in (("-m", "markexpr"), ("-k", "keyword"))
+            if self.config.getoption(name)
+        ]
+        return "not selected" + (f" by {' and '.join(asked)}" if asked else "")
+
+    def _executed(self) -> bool:
+        return any(record.folder is not None for record in self.records.values())
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say what the session says about this machine."""
+        write = terminalreporter.write_line
+        if self.plan_line:
+            terminalreporter.section("MLPerf plan")
+            write(self.plan_line)
+        if self.conformance is None:
+            return
+        terminalreporter.section("MLPerf conformance")
+        good = self.conformance.word == "conformant"
+        write(str(self.conformance), bold=True, **{"green" if good else "red": True})
+        write(self.conformance.sum())
+        for ending in ("unplaced", "error", "dropped"):
+            folded = Counter(r.reason for r in self.records.values() if r.ending == ending)
+            for reason, count in folded.most_common():
+                write(f"  {count} {ending}: {reason}")
+        if not self._executed():
+            write("no case was executed: exit code 5")
+        write(f"results: {self._shown_output()}")
+
+    def _shown_output(self) -> Path:
+        folder = output.folder(self.config)
+        start = self.config.invocation_params.dir
+        return folder.relative_to(start) if folder.is_relative_to(start) else folder
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_summary(self, prefix: list[str]) -> None:
+        """Put the sum over the table."""
+        prefix.extend(html.head(add_up(self.records.values()), self.records.values()))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_table_header(self, cells: list[str]) -> None:
+        """Name the columns."""
+        cells[1:1] = html.header_cells()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_table_row(self, report: pytest.TestReport, cells: list[str]) -> None:
+        """Fill the columns; tests that are no cases leave them empty."""
+        if cells:
+            cells[1:1] = html.row_cells(self._record_of(report))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_table_html(self, report: pytest.TestReport, data: list[str]) -> None:
+        """Put the verdict with its reasons into the row's details."""
+        record = self._record_of(report)
+        if record is not None:
+            data[:] = html.block(record)
+
+    def _record_of(self, report: pytest.TestReport) -> Record | None:
+        return self.records.get(self.chosen.get(report.nodeid, ""))
+
+
+_SESSION = pytest.StashKey[Session]()
+
+
+def start(config: pytest.Config) -> Session:
+    """Return the session, made when it is first asked for."""
+    if _SESSION not in config.stash:
+        session = Session(config=config, suite=suite_of(config))
+        config.stash[_SESSION] = session
+        config.pluginmanager.register(session, "pytest_mlperf.session")
+    return config.stash[_SESSION]

@@ -1,0 +1,153 @@
+"""The cases of a session: loaded from the matrices, made items, and run in their items.
+
+Lives in every process that collects: pytest itself, or each worker of xdist.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_mlperf import catalogue, rounds
+from pytest_mlperf.errors import ConfigurationError
+from pytest_mlperf.hardware import skus
+from pytest_mlperf.matrix import MODE_MARKERS
+from pytest_mlperf.matrix.loading import check_distinct, load
+from pytest_mlperf.pipeline import Site, run_case
+from pytest_mlperf.plan import Plan, select
+from pytest_mlperf.plugin import output
+from pytest_mlperf.report.explanation import explain
+from pytest_mlperf.report.properties import properties
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping
+
+    from pytest_mlperf.harness import Harness
+    from pytest_mlperf.matrix import Case
+    from pytest_mlperf.record import Record
+
+RECORD = pytest.StashKey["Record"]()
+
+
+@dataclass(kw_only=True)
+class Suite:
+    """The matrices of a session, and what their cases run with."""
+
+    config: pytest.Config
+    problems: list[str] = field(default_factory=list)
+
+    @cached_property
+    def harnesses(self) -> Mapping[str, Harness]:
+        """The harnesses of the package, and those of the site."""
+        harnesses = dict(catalogue.HARNESSES)
+        for more in self.config.hook.pytest_mlperf_harnesses(config=self.config):
+            harnesses.update(more)
+        return harnesses
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The plan of the session; empty, with `problems`, when the matrices cannot be loaded."""
+        try:
+            vocabularies = catalogue.vocabularies(self.harnesses)
+            matrices = [load(path, vocabularies, rounds.names()) for path in self._paths()]
+            check_distinct(matrices)
+        except (ConfigurationError, pytest.UsageError) as error:
+            self.problems.append(str(error))
+            return Plan(cases={}, dropped={})
+        return select(matrices, powers=self.config.getoption("mlperf_power") or ["MaxP"])
+
+    def _paths(self) -> list[Path]:
+        given = self.config.getoption("mlperf_matrix")
+        if given:
+            return [self.config.invocation_params.dir / path for path in given]
+        patterns = self.config.getini("mlperf_matrices")
+        paths = [path for pattern in patterns for path in sorted(self.config.rootpath.glob(pattern))]
+        if not paths:
+            raise pytest.UsageError(
+                f"{self.config.rootpath}: no matrix: found no file {' or '.join(patterns)} (name one with "
+                "--mlperf-matrix, or set mlperf_matrices in the ini file)"
+            )
+        return paths
+
+    @cached_property
+    def site(self) -> Site:
+        """What the cases of this session run with."""
+        return Site(
+            inventory=catalogue.inventory(),
+            skus=skus.load(),
+            rounds={name: rounds.load(name) for name in rounds.names()},
+            harnesses=self.harnesses,
+            output=output.folder(self.config),
+            strict=self.config.getoption("mlperf_strict"),
+        )
+
+    def parameters(self) -> Iterator[Any]:
+        """Give the kept cases as parameters, each with its id and its markers."""
+        marks: dict[str, pytest.MarkDecorator] = {}
+        for case in self.plan.kept:
+            words = (case.category, case.benchmark, case.harness, case.scenario, MODE_MARKERS[case.mode], case.sku)
+            for word in words:
+                if word not in marks:
+                    self.config.addinivalue_line("markers", f"{word}: cases of this name in the matrices")
+                    marks[word] = getattr(pytest.mark, word)
+            yield pytest.param(case, id=case.id, marks=[marks[word] for word in words])
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Stop before anything runs when a matrix is wrong (exit code 4)."""
+        if not self.problems:
+            return
+        message = "\n".join(self.problems)
+        workeroutput = getattr(self.config, "workeroutput", None)
+        if workeroutput is None:
+            raise pytest.UsageError(message)
+        workeroutput["mlperf_problems"] = message
+        items.clear()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Send the record with the report of the phase that ran the case; it survives xdist."""
+        report = yield
+        if call.when == "setup" and RECORD in item.stash:
+            report.mlperf_record = item.stash[RECORD].to_json()
+        return report
+
+
+_SUITE = pytest.StashKey[Suite]()
+
+
+def suite_of(config: pytest.Config) -> Suite:
+    """Return the suite of this process, made when it is first asked for."""
+    if _SUITE not in config.stash:
+        suite = Suite(config=config)
+        config.stash[_SUITE] = suite
+        config.pluginmanager.register(suite, "pytest_mlperf.suite")
+    return config.stash[_SUITE]
+
+
+def parametrize(metafunc: pytest.Metafunc) -> None:
+    """Make items of the kept cases."""
+    suite = suite_of(metafunc.config)
+    if not hasattr(metafunc.config, "workerinput"):
+        from pytest_mlperf.plugin.session import start  # noqa: PLC0415  session imports this module
+
+        start(metafunc.config)
+    metafunc.parametrize("mlperf_case", list(suite.parameters()), indirect=True)
+
+
+def run(item: pytest.Item, case: Case) -> Record:
+    """Run the case of an item; skip it or report an error where there is no verdict."""
+    record = run_case(case, suite_of(item.config).site)
+    item.stash[RECORD] = record
+    item.user_properties.extend(properties(record))
+    if record.ending == "unplaced":
+        pytest.skip(str(record.reason))
+    if record.ending == "error":
+        pytest.fail(explain(record), pytrace=False)
+    return record

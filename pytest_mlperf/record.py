@@ -1,0 +1,85 @@
+"""What is left of a case: one record, whatever happened to it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from pytest_mlperf.matrix import SHORTENED, Case
+from pytest_mlperf.verdict import Finding
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+Ending = Literal["pass", "fail", "unplaced", "error", "dropped"]
+ENDINGS: tuple[Ending, ...] = get_args(Ending)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """A measured value. `name` is the key that LoadGen or the accuracy script has for it."""
+
+    name: str
+    value: float
+    unit: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One case and how it ended.
+
+    ending:       pass, fail (a rule is broken), unplaced (the hardware is not here), error (could not find
+                  out), dropped (in the matrix, not in the plan)
+    reason:       why, in a line; None after a pass
+    findings:     the rules that were applied; none where no verdict was reached
+    devices:      UUIDs of the accelerators that were used
+    shared_host:  whether other cases may have used the host at the same time; None where nothing ran
+    folder:       where its logs are, relative to the output folder
+    started_at:   ISO 8601, UTC
+    """
+
+    case: Case
+    ending: Ending
+    reason: str | None = None
+    findings: tuple[Finding, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
+    devices: tuple[str, ...] = ()
+    shared_host: bool | None = None
+    folder: str | None = None
+    started_at: str | None = None
+    duration_s: float | None = None
+
+    @property
+    def verdict(self) -> str | None:
+        """PASS or FAIL of an accuracy case, VALID or INVALID of a performance case, None without a verdict."""
+        if self.ending not in ("pass", "fail") or not self.findings:
+            return None
+        words = ("PASS", "FAIL") if self.case.mode == "AccuracyOnly" else ("VALID", "INVALID")
+        return words[0] if self.ending == "pass" else words[1]
+
+    @property
+    def label(self) -> str | None:
+        """What must be said beside every result of this case, or None."""
+        return SHORTENED if self.case.conformance == "smoke" else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as plain values, for JSON and for other processes."""
+        return asdict(self)
+
+
+@cache
+def _adapter() -> TypeAdapter[Record]:
+    from pydantic import TypeAdapter  # noqa: PLC0415  heavy: only where records are read
+
+    from pytest_mlperf.errors import Place  # noqa: PLC0415  the names that the annotations of Record refer to
+    from pytest_mlperf.matrix import Settings  # noqa: PLC0415
+
+    adapter: TypeAdapter[Record] = TypeAdapter(Record)
+    adapter.rebuild(_types_namespace={"Place": Place, "Settings": Settings})
+    return adapter
+
+
+def from_json(content: object) -> Record:
+    """Return the record that `to_json` described. Raises ValueError when it is none."""
+    return _adapter().validate_python(content)

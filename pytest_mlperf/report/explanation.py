@@ -1,0 +1,54 @@
+"""A record in words: the short block under a failing item, and the line of a passing one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_mlperf.units import format_number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_mlperf.record import Record
+    from pytest_mlperf.verdict import Finding
+
+
+def explain(record: Record) -> str:
+    """Return the block: verdict, what was measured, and for each broken rule expected, observed and file."""
+    return "\n".join(_lines(record))
+
+
+def headline(record: Record) -> str:
+    """Return verdict and first measurement: `VALID, 98887.3 samples/s`."""
+    word = record.verdict or record.ending
+    first = next(iter(record.measurements), None)
+    return f"{word}, {format_number(first.value)} {first.unit}" if first else word
+
+
+def _lines(record: Record) -> Iterator[str]:
+    case = record.case
+    label = f" ({record.label})" if record.label else ""
+    yield f"{case.id}: {record.verdict or record.ending}{label}"
+    if not record.findings and record.reason:
+        for line in record.reason.splitlines():
+            yield f"  {line}"
+    for finding in record.findings:
+        if not finding.satisfied:
+            yield from _finding(finding)
+    for measurement in record.measurements:
+        yield f"  {measurement.name}: {format_number(measurement.value)} {measurement.unit}"
+    if case.settings.expected_failure:
+        yield f"  expected to fail: {case.settings.expected_failure}"
+    if record.folder:
+        yield f"  logs: {record.folder}"
+
+
+def _finding(finding: Finding) -> Iterator[str]:
+    yield f"  {finding.rule}"
+    yield f"    expected: {finding.expected}"
+    yield f"    observed: {finding.observed}"
+    if finding.place:
+        yield f"    in: {finding.place}"
+    if finding.advice:
+        yield f"    LoadGen recommends: {finding.advice}"
+    yield f"    rule of: {finding.source}"

@@ -1,0 +1,56 @@
+"""What pytest-html shows of a record: columns, and a block. Everything from logs and YAML is escaped."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from pytest_mlperf.report.explanation import explain, headline
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pytest_mlperf.record import Record
+    from pytest_mlperf.report.conformance import Conformance
+
+_COLUMNS = ("benchmark", "scenario", "mode", "verdict", "value")
+
+
+def header_cells() -> list[str]:
+    """Return the header cells of the columns, each one to sort by."""
+    return [
+        f'<th class="sortable" data-column-type="{name}">{name.capitalize()}</th>' for name in _COLUMNS
+    ]
+
+
+def row_cells(record: Record | None) -> list[str]:
+    """Return the cells of a row: empty for a test that is no case."""
+    if record is None:
+        return ["<td></td>"] * len(_COLUMNS)
+    case = record.case
+    _, _, value = headline(record).partition(", ")
+    values = (case.benchmark, case.scenario, case.mode, record.verdict or record.ending, value)
+    return [f'<td class="col-{name}">{escape(text)}</td>' for name, text in zip(_COLUMNS, values, strict=True)]
+
+
+def block(record: Record) -> list[str]:
+    """Return the verdict with what was held against it, rule by rule."""
+    parts = [f"<pre>{escape(explain(record))}</pre>"]
+    if record.findings:
+        rows = "".join(
+            f"<tr><td>{'holds' if f.satisfied else '<b>broken</b>'}</td><td>{escape(f.rule)}</td>"
+            f"<td>{escape(f.expected)}</td><td>{escape(f.observed)}</td>"
+            f"<td>{escape(str(f.place or ''))}</td></tr>"
+            for f in record.findings
+        )
+        head = "<tr><th></th><th>Rule</th><th>Expected</th><th>Observed</th><th>In</th></tr>"
+        parts.append(f"<table>{head}{rows}</table>")
+    return parts
+
+
+def head(conformance: Conformance, records: Iterable[Record]) -> Iterator[str]:
+    """Give the sum over the table, and what it stands on."""
+    yield f"<h2>{escape(str(conformance))}</h2>"
+    yield f"<p>{escape(conformance.sum())}</p>"
+    machines = {f"{r.case.sku}, round {r.case.round}": None for r in records if r.folder}
+    yield "".join(f"<p>SKU {escape(machine)}</p>" for machine in machines)

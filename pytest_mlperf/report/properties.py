@@ -1,0 +1,38 @@
+"""The properties of a case in JUnit and HTML: the same names and order everywhere."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+from pytest_mlperf.report.metrics import conformance, rows
+from pytest_mlperf.units import format_number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_mlperf.record import Record
+
+
+def properties(record: Record) -> Iterator[tuple[str, str]]:
+    """Give the properties of a record: what it is of, how it ended, and what was measured.
+
+    `metric`, `value` and `unit` are of the verdict, as in `metrics.csv`; a measurement stands under its own
+    name, with its unit behind the value. Without a verdict there is no value.
+    """
+    case = record.case
+    yield "metric", case.metric_name
+    for _, value, unit in itertools.islice(rows(record), 1):
+        yield "value", value
+        yield "unit", unit
+    yield "benchmark", case.benchmark
+    yield "scenario", case.scenario
+    yield "mode", case.mode
+    yield "SKU", case.sku
+    yield "round", case.round
+    yield "conformance", conformance(record)
+    yield "ending", record.ending
+    for measurement in record.measurements:
+        yield measurement.name, f"{format_number(measurement.value)} {measurement.unit}"
+    if record.shared_host and case.mode == "PerformanceOnly":
+        yield "shared_host", "yes: other cases may have run at the same time"

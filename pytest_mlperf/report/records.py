@@ -1,0 +1,53 @@
+"""`records.jsonl`: a header line, one line a record as soon as there is one, a footer line.
+
+A file without its footer is of a session that did not end; what it holds is whole all the same.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import IO, TYPE_CHECKING, Any
+
+from pytest_mlperf import __version__
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_mlperf.record import Record
+    from pytest_mlperf.report.conformance import Conformance
+
+FILE = "records.jsonl"
+FORMAT = 1
+
+
+class RecordFile:
+    """A growing `records.jsonl`. Each line is on the disk before the next thing happens."""
+
+    def __init__(self, folder: Path, *, inventory: dict[str, Any], started_at: str) -> None:
+        """Start the file. Raises OSError when it exists or cannot be written."""
+        self._stream: IO[str] = (folder / FILE).open("x", encoding="utf-8")
+        self._write(
+            {
+                "header": {
+                    "format": FORMAT,
+                    "pytest_mlperf": __version__,
+                    "started_at": started_at,
+                    "inventory": inventory,
+                }
+            }
+        )
+
+    def add(self, record: Record) -> None:
+        """Write a record."""
+        self._write({"record": record.to_json()})
+
+    def close(self, conformance: Conformance) -> None:
+        """Write the footer and close the file."""
+        self._write({"footer": {"conformance": conformance.word, "endings": conformance.counts}})
+        self._stream.close()
+
+    def _write(self, line: dict[str, Any]) -> None:
+        self._stream.write(json.dumps(line) + "\n")
+        self._stream.flush()
+        os.fsync(self._stream.fileno())

@@ -1,0 +1,26 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+_MINUTE_S = 60
+_HOUR_S = 3600
+_MANY = 1000
+
+
+def format_duration(duration_s: float) -> str:
+    """Return `2.5 s`, `3 min 20 s` or `2 h 5 min`."""
+    if duration_s < _MINUTE_S:
+        return f"{duration_s:.1f} s"
+    whole = round(duration_s)
+    if whole < _HOUR_S:
+        return f"{whole // _MINUTE_S} min {whole % _MINUTE_S} s"
+    return f"{whole // _HOUR_S} h {whole % _HOUR_S // _MINUTE_S} min"
+
+
+def format_number(value: float) -> str:
+    """Return a value with six significant digits and never an exponent below 1e15: `98887.3`, `0.98814`."""
+    if float(value).is_integer() and abs(value) < 1e15:  # noqa: PLR2004
+        return str(int(value))
+    if abs(value) >= _MANY:
+        return f"{value:.1f}"
+    return f"{value:.6g}"
