@@ -53,7 +53,7 @@ class Record:
     @property
     def verdict(self) -> str | None:
         """PASS or FAIL of an accuracy case, VALID or INVALID of a performance case, None without a verdict."""
-        if self.ending not in ("pass", "fail") or not self.findings:
+        if self.ending not in ("pass", "fail") or self.folder is None:
             return None
         words = ("PASS", "FAIL") if self.case.mode == "AccuracyOnly" else ("VALID", "INVALID")
         return words[0] if self.ending == "pass" else words[1]

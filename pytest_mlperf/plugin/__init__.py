@@ -74,11 +74,15 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the markers; a plan is made here, not by workers."""
+    """Register the markers and the columns of HTML reports; a plan is made here, not by workers."""
     for name, meaning in _MARKERS.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
     if config.getoption("mlperf_plan") and hasattr(config.option, "dist"):
         config.option.dist = "no"
+    if config.getoption("htmlpath", None):
+        from pytest_mlperf.plugin.html import add_columns  # noqa: PLC0415  only where HTML is written
+
+        add_columns(config)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -18,7 +18,7 @@ from pytest_mlperf.plugin import output
 from pytest_mlperf.plugin.planning import write_plan
 from pytest_mlperf.plugin.suite import Suite, suite_of
 from pytest_mlperf.record import Record, from_json
-from pytest_mlperf.report import html, metrics
+from pytest_mlperf.report import metrics
 from pytest_mlperf.report.conformance import Conformance, add_up
 from pytest_mlperf.report.records import RecordFile
 
@@ -42,11 +42,13 @@ class Session:
     plan_line: str | None = None
 
     def selected(self, nodeids: Iterable[str]) -> None:
-        """Take note of the items that will run."""
+        """Take note of the items that will run, and make the output folder before any of them does."""
         for nodeid in nodeids:
             case_id = nodeid.partition("[")[2].removesuffix("]")
             if case_id in self.suite.plan.cases:
                 self.chosen[nodeid] = case_id
+        if self.chosen and not self.config.getoption("collectonly") and not self.config.getoption("mlperf_plan"):
+            self._open()
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -59,12 +61,8 @@ class Session:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self) -> bool | None:
-        """Run nothing when only the plan is wanted; make the output folder before anything runs."""
-        if self.plan_line:
-            return True
-        if self.chosen and not self.config.getoption("collectonly"):
-            self._open()
-        return None
+        """Run nothing when only the plan is wanted."""
+        return True if self.plan_line else None
 
     def _open(self) -> RecordFile:
         if self.file is None:
@@ -154,7 +152,7 @@ class Session:
             for reason, count in folded.most_common():
                 write(f"  {count} {ending}: {reason}")
         if not self._executed():
-            write("no case was executed: exit code 5")
+            write("no case was executed: nothing is known about this machine")
         write(f"results: {self._shown_output()}")
 
     def _shown_output(self) -> Path:
@@ -162,40 +160,18 @@ class Session:
         start = self.config.invocation_params.dir
         return folder.relative_to(start) if folder.is_relative_to(start) else folder
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_html_results_summary(self, prefix: list[str]) -> None:
-        """Put the sum over the table."""
-        prefix.extend(html.head(add_up(self.records.values()), self.records.values()))
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_html_results_table_header(self, cells: list[str]) -> None:
-        """Name the columns."""
-        cells[1:1] = html.header_cells()
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_html_results_table_row(self, report: pytest.TestReport, cells: list[str]) -> None:
-        """Fill the columns; tests that are no cases leave them empty."""
-        if cells:
-            cells[1:1] = html.row_cells(self._record_of(report))
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_html_results_table_html(self, report: pytest.TestReport, data: list[str]) -> None:
-        """Put the verdict with its reasons into the row's details."""
-        record = self._record_of(report)
-        if record is not None:
-            data[:] = html.block(record)
-
-    def _record_of(self, report: pytest.TestReport) -> Record | None:
-        return self.records.get(self.chosen.get(report.nodeid, ""))
+    def record_of(self, nodeid: str) -> Record | None:
+        """Return the record of an item, or None when it is no case."""
+        return self.records.get(self.chosen.get(nodeid, ""))
 
 
-_SESSION = pytest.StashKey[Session]()
+SESSION = pytest.StashKey[Session]()
 
 
 def start(config: pytest.Config) -> Session:
     """Return the session, made when it is first asked for."""
-    if _SESSION not in config.stash:
+    if SESSION not in config.stash:
         session = Session(config=config, suite=suite_of(config))
-        config.stash[_SESSION] = session
+        config.stash[SESSION] = session
         config.pluginmanager.register(session, "pytest_mlperf.session")
-    return config.stash[_SESSION]
+    return config.stash[SESSION]

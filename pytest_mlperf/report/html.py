@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from pytest_mlperf.report.explanation import explain, headline
 
@@ -33,9 +34,9 @@ def row_cells(record: Record | None) -> list[str]:
     return [f'<td class="col-{name}">{escape(text)}</td>' for name, text in zip(_COLUMNS, values, strict=True)]
 
 
-def block(record: Record) -> list[str]:
-    """Return the verdict with what was held against it, rule by rule."""
-    parts = [f"<pre>{escape(explain(record))}</pre>"]
+def block(record: Record, *, logs: str | None) -> list[str]:
+    """Return the verdict with what was held against it, rule by rule, and a link to the logs."""
+    parts = [f'<pre style="white-space: pre-wrap">{escape(explain(record))}</pre>']
     if record.findings:
         rows = "".join(
             f"<tr><td>{'holds' if f.satisfied else '<b>broken</b>'}</td><td>{escape(f.rule)}</td>"
@@ -45,6 +46,8 @@ def block(record: Record) -> list[str]:
         )
         head = "<tr><th></th><th>Rule</th><th>Expected</th><th>Observed</th><th>In</th></tr>"
         parts.append(f"<table>{head}{rows}</table>")
+    if logs:
+        parts.append(f'<p><a href="{escape(quote(logs))}">logs</a></p>')
     return parts
 
 
