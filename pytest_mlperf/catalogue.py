@@ -51,8 +51,15 @@ def inventory() -> Inventory:
     devices: list[Device] = []
     blind: list[str] = []
     for name, probe in PROBES.items():
-        try:
-            devices += probe.detect()
-        except HostError as error:
-            blind.append(f"{name}: {error}")
+        found, reason = _look(probe)
+        devices += found
+        blind += [f"{name}: {reason}"] if reason else []
     return Inventory(host=host.detect(), devices=tuple(devices), blind=tuple(blind))
+
+
+def _look(probe: Probe) -> tuple[tuple[Device, ...], str | None]:
+    """Return what a probe sees, or why it sees nothing."""
+    try:
+        return probe.detect(), None
+    except HostError as error:
+        return (), str(error)

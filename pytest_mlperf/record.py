@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pytest_mlperf.matrix import SHORTENED, Case
-from pytest_mlperf.verdict import Finding
+from pytest_mlperf.verdict import Finding  # noqa: TC001  records are read by their types
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -52,7 +52,7 @@ class Record:
 
     @property
     def verdict(self) -> str | None:
-        """PASS or FAIL of an accuracy case, VALID or INVALID of a performance case, None without a verdict."""
+        """PASS or FAIL (accuracy), VALID or INVALID (performance), None when nothing was judged."""
         if self.ending not in ("pass", "fail") or self.folder is None:
             return None
         words = ("PASS", "FAIL") if self.case.mode == "AccuracyOnly" else ("VALID", "INVALID")
@@ -72,12 +72,7 @@ class Record:
 def _adapter() -> TypeAdapter[Record]:
     from pydantic import TypeAdapter  # noqa: PLC0415  heavy: only where records are read
 
-    from pytest_mlperf.errors import Place  # noqa: PLC0415  the names that the annotations of Record refer to
-    from pytest_mlperf.matrix import Settings  # noqa: PLC0415
-
-    adapter: TypeAdapter[Record] = TypeAdapter(Record)
-    adapter.rebuild(_types_namespace={"Place": Place, "Settings": Settings})
-    return adapter
+    return TypeAdapter(Record)
 
 
 def from_json(content: object) -> Record:

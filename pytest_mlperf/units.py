@@ -24,3 +24,13 @@ def format_number(value: float) -> str:
     if abs(value) >= _MANY:
         return f"{value:.1f}"
     return f"{value:.6g}"
+
+
+def format_quantity(value: float, unit: str) -> str:
+    """Return value and unit, nanoseconds as `136.9 us` or `7.051 ms`."""
+    if unit != "ns":
+        return f"{format_number(value)} {unit}"
+    for factor, larger in ((1e9, "s"), (1e6, "ms"), (1e3, "us")):
+        if value >= factor:
+            return f"{value / factor:.4g} {larger}"
+    return f"{value:.4g} ns"

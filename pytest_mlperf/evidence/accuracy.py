@@ -40,5 +40,7 @@ def parse(text: str, path: str, metric: str) -> AccuracyResult:
             found.setdefault("hash", Fact(key="hash", value=match[1], place=place))
     for key in (metric, "hash"):
         if key not in found:
-            raise EvidenceError(f"no line with {key}", place=Place(path=path), hint="did the accuracy script fail?")
+            raise EvidenceError(
+                f"no line with {key}", place=Place(path=path), hint="did the accuracy script fail?"
+            )
     return AccuracyResult(quality=found[metric], log_sha256=found["hash"])

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_mlperf.errors import EvidenceError, Place
 from pytest_mlperf.evidence import AccuracyResult, Evidence, accuracy, detail, summary
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DETAIL = "mlperf_log_detail.txt"
 SUMMARY = "mlperf_log_summary.txt"
@@ -38,7 +41,9 @@ def read(log_dir: Path, *, metric: str | None) -> Evidence:
 def _existing(path: Path) -> Path:
     if not path.is_file():
         raise EvidenceError(
-            "the file is missing", place=Place(path=str(path)), hint="did the harness run? see stderr.txt beside it"
+            "the file is missing",
+            place=Place(path=str(path)),
+            hint="did the harness run? see stderr.txt beside it",
         )
     return path
 

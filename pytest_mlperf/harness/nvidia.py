@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.errors import RunError
-from pytest_mlperf.harness import Preparation
 from pytest_mlperf.matrix import HarnessTerms
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pytest_mlperf.harness import Preparation
     from pytest_mlperf.matrix import Case
     from pytest_mlperf.placement import Placement
     from pytest_mlperf.rounds import Round
@@ -40,7 +40,9 @@ class Nvidia:
         if case.mode == "AccuracyOnly":
             return None
         published = mlperf_round.benchmarks[case.benchmark].published_duration_s
-        return max(published.get(case.scenario, 0), case.settings.min_duration_s or mlperf_round.min_duration_s)
+        return max(
+            published.get(case.scenario, 0), case.settings.min_duration_s or mlperf_round.min_duration_s
+        )
 
     def prepare(self, case: Case, placement: Placement, *, mlperf_round: Round, folder: Path) -> Preparation:
         """Raise RunError: see `missing`."""

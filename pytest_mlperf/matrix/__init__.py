@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
+from pytest_mlperf.errors import Place  # noqa: TC001  records are read by their types
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pytest_mlperf.errors import Place
     from pytest_mlperf.rounds import Benchmark, Round
 
 Category = Literal["datacenter", "edge", "smoke"]
@@ -58,7 +59,7 @@ class Case:
     """One point of the matrix: one test item, one record.
 
     id:           unique in a session: `<benchmark>-<metric name>`
-    metric_name:  `<system name>-<harness>_<k_99|k_99_9>_<MaxP|MaxQ>-<Scenario>-<AccuracyMode|PerformanceMode>`;
+    metric_name:  `<system name>-<harness>_<k_99|k_99_9>_<MaxP|MaxQ>-<Scenario>-<mode>`;
                   several benchmarks share one
     place:        where in its matrix the case comes from
     """

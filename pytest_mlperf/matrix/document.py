@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    WithJsonSchema,
+)
 
 from pytest_mlperf.matrix import Accuracy, Category, Conformance, Mode, Power, Scenario
 
@@ -55,14 +64,22 @@ class Axes(_Strict):
 class Options(_Strict):
     """Settings of cases. What is left out comes from the round or is calibrated by the harness."""
 
-    target_qps: Positive | None = Field(default=None, description="queries (Server) or samples (Offline) a second")
-    target_latency_ms: Positive | None = Field(default=None, description="Server: limit of the 99th percentile")
+    target_qps: Positive | None = Field(
+        default=None, description="queries (Server) or samples (Offline) a second"
+    )
+    target_latency_ms: Positive | None = Field(
+        default=None, description="Server: limit of the 99th percentile"
+    )
     expected_latency_ms: Positive | None = Field(
         default=None, description="SingleStream and MultiStream: the latency LoadGen is told to expect"
     )
     min_duration_s: Positive | None = Field(default=None, description="shortest performance run")
-    min_query_count: Annotated[StrictInt, Field(gt=0)] | None = Field(default=None, description="fewest queries")
-    time_limit_s: Positive | None = Field(default=None, description="a case that runs longer is killed: an error")
+    min_query_count: Annotated[StrictInt, Field(gt=0)] | None = Field(
+        default=None, description="fewest queries"
+    )
+    time_limit_s: Positive | None = Field(
+        default=None, description="a case that runs longer is killed: an error"
+    )
     share_host: StrictBool | None = Field(
         default=None, description="performance cases may run beside other cases; their records say so"
     )
@@ -76,15 +93,18 @@ class Override(Options):
 
 
 class Document(_Strict):
-    """A matrix: every case is one value on each axis. `include` blocks take what they leave out from `axes`."""
+    """A matrix: a case is one value on each axis. `include` blocks take what they leave out from `axes`."""
 
     round: Name
     category: Category
     conformance: Conformance | None = Field(
-        default=None, description="round holds every rule of the round; smoke is shortened, not submission-valid"
+        default=None,
+        description="round holds every rule of the round; smoke is shortened, not submission-valid",
     )
     defaults: Options = Field(default=Options(), description="settings of every case")
-    axes: Axes = Field(default=Axes(), description="the cross product of these, or what `include` blocks share")
+    axes: Axes = Field(
+        default=Axes(), description="the cross product of these, or what `include` blocks share"
+    )
     include: list[Axes] = Field(default=[], description="cross products, each completed from `axes`")
     exclude: list[Axes] = Field(default=[], description="cases to leave out: those on all the named values")
     overrides: list[Override] = Field(default=[], description="settings for some of the cases")

@@ -140,8 +140,7 @@ class _Expansion:
         if not points and not self.problems:
             self._problem((), "the matrix expands to no case")
         return tuple(
-            self._case(point, where, settings[point], conformance)  # type: ignore[arg-type]
-            for point, where in points.items()
+            self._case(point, where, settings[point], conformance) for point, where in points.items()
         )
 
     def _points(self) -> dict[_Point, tuple[str | int, ...]]:
@@ -201,7 +200,9 @@ class _Expansion:
         block: Any = self.source.content
         for part in where:
             block = block[part]
-        base, written = (where, block[axis]) if axis in block else (("axes",), self.source.content["axes"][axis])
+        base, written = (
+            (where, block[axis]) if axis in block else (("axes",), self.source.content["axes"][axis])
+        )
         return (*base, axis, written.index(word)) if isinstance(written, list) else (*base, axis)
 
     def _check_combinations(self, where: tuple[str | int, ...], values: Mapping[str, list[Any]]) -> None:
@@ -235,7 +236,7 @@ class _Expansion:
         return settings
 
     def _check_conformance(self) -> None:
-        """A run of the round may be longer than the round asks for, never shorter."""
+        """Refuse shortened runs: those of the round may be longer than it asks for, never shorter."""
         if (self.document.conformance or self.document.category) == "smoke":
             return
         floor = self.vocabulary.round.min_duration_s
@@ -245,7 +246,7 @@ class _Expansion:
             if options.min_duration_s is not None and options.min_duration_s < floor:
                 self._problem(
                     (*where, "min_duration_s"),
-                    f"found {options.min_duration_s:g}, allowed: {floor:g} and more in round {self.document.round}",
+                    f"found {options.min_duration_s:g}, allowed: {floor:g} or more ({self.document.round})",
                     hint="conformance: smoke allows shortened runs, which are not submission-valid",
                 )
 
@@ -259,7 +260,7 @@ class _Expansion:
         return selected
 
     def _id(self, point: _Point) -> tuple[str, str]:
-        """Return id and metric name. Source of the composition: closed/NVIDIA v2.0 code/main.py, system names."""
+        """Return id and metric name, composed as closed/NVIDIA v2.0 code/main.py does."""
         sku, benchmark, harness, accuracy, power, scenario, mode = point
         system = self.vocabulary.system_ids[sku] + self.vocabulary.harnesses[harness].system_suffix
         system += "_MaxQ" if power == "MaxQ" else ""
@@ -267,7 +268,9 @@ class _Expansion:
         metric_name = f"{system}-{harness}_{level}_{power}-{scenario}-{METRIC_MODES[mode]}"
         return f"{benchmark}-{metric_name}", metric_name
 
-    def _case(self, point: _Point, where: tuple[str | int, ...], settings: Settings, conformance: Any) -> Case:
+    def _case(
+        self, point: _Point, where: tuple[str | int, ...], settings: Settings, conformance: Any
+    ) -> Case:
         case_id, metric_name = self._id(point)
         sku, benchmark, harness, accuracy, power, scenario, mode = point
         return Case(

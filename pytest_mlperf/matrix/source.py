@@ -48,7 +48,9 @@ def read(path: Path) -> Source:
         text = path.read_bytes()
     except OSError as error:
         raise ConfigurationError(
-            f"cannot read: {error.strerror}", place=Place(path=shown), hint="--mlperf-matrix takes a YAML file"
+            f"cannot read: {error.strerror}",
+            place=Place(path=shown),
+            hint="--mlperf-matrix takes a YAML file",
         ) from error
     if len(text) > MAX_BYTES:
         raise ConfigurationError(
@@ -56,7 +58,7 @@ def read(path: Path) -> Source:
         )
     builder = _Builder(path=shown)
     try:
-        node = yaml.compose(text, Loader=_Loader)  # type: ignore[no-untyped-call]
+        node = yaml.compose(text, Loader=_Loader)
         content = None if node is None else builder.build(node, ())
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -85,7 +87,7 @@ class _Builder:
     lines: dict[Path_, int] = field(default_factory=dict)
     nodes: int = 0
     open_nodes: list[yaml.Node] = field(default_factory=list)
-    scalars: Any = field(default_factory=lambda: yaml.constructor.SafeConstructor())
+    scalars: Any = field(default_factory=yaml.constructor.SafeConstructor)
 
     def build(self, node: yaml.Node, where: Path_) -> Any:
         self.nodes += 1
@@ -123,8 +125,9 @@ class _Builder:
             key = self._key(key_node)
             if key in own:
                 raise self._error(key_node, f"key '{key}' stands here twice")
-            self.lines[(*where, key)] = key_node.start_mark.line + 1
-            own[key] = self.build(value_node, (*where, key))
+            inner = (*where, key)
+            self.lines[inner] = key_node.start_mark.line + 1
+            own[key] = self.build(value_node, inner)
         return {**merged, **own}
 
     def _merged(self, node: yaml.Node, where: Path_) -> Iterator[dict[str, Any]]:

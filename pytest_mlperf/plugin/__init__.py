@@ -45,12 +45,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--mlperf-output",
         metavar="DIR",
-        help="empty or new folder for logs, records.jsonl and metrics.csv (default: mlperf-results/<timestamp>)",
+        help="new or empty folder for logs, records.jsonl, metrics.csv (default: mlperf-results/<timestamp>)",
     )
     group.addoption(
         "--mlperf-plan",
         metavar="FILE",
-        help="write the plan as JSON (case, needs, estimated seconds, would run or skip and why) and run nothing",
+        help="write the plan as JSON (needs, estimated seconds, would run or skip and why); run nothing",
     )
     group.addoption(
         "--mlperf-strict",
@@ -144,6 +144,8 @@ def check(record: Record) -> None:
     if record.ending == "fail" and expected:
         pytest.xfail(expected)
     if record.ending == "pass" and expected:
-        pytest.fail(f"{explain(record)}\n  It passed: take the expected failure out of the matrix.", pytrace=False)
+        pytest.fail(
+            f"{explain(record)}\n  It passed: take the expected failure out of the matrix.", pytrace=False
+        )
     if record.ending != "pass":
         pytest.fail(explain(record), pytrace=False)

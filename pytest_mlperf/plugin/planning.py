@@ -37,8 +37,8 @@ def write_plan(path: Path, suite: Suite, chosen: set[str], not_selected: str) ->
     except OSError as error:
         raise pytest.UsageError(f"{path}: --mlperf-plan: cannot be written: {error.strerror}") from error
     return (
-        f"{counts['run']} cases would run (about {format_duration(sum(known))}), {counts['skip']} would be skipped, "
-        f"{counts['drop']} are dropped; nothing was run\nplan: {path}"
+        f"{counts['run']} cases would run (about {format_duration(sum(known))}), "
+        f"{counts['skip']} would be skipped, {counts['drop']} are dropped; nothing was run\nplan: {path}"
     )
 
 
@@ -53,7 +53,9 @@ def _entry(case: Case, suite: Suite, chosen: set[str], not_selected: str) -> dic
         **asdict(case),
         "place": str(case.place),
         "needs": str(site.skus[case.sku]),
-        "estimated_duration_s": site.harnesses[case.harness].estimated_duration_s(case, site.rounds[case.round]),
+        "estimated_duration_s": site.harnesses[case.harness].estimated_duration_s(
+            case, site.rounds[case.round]
+        ),
         "would": would,
         "why": why,
     }

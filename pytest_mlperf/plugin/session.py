@@ -47,7 +47,11 @@ class Session:
             case_id = nodeid.partition("[")[2].removesuffix("]")
             if case_id in self.suite.plan.cases:
                 self.chosen[nodeid] = case_id
-        if self.chosen and not self.config.getoption("collectonly") and not self.config.getoption("mlperf_plan"):
+        if (
+            self.chosen
+            and not self.config.getoption("collectonly")
+            and not self.config.getoption("mlperf_plan")
+        ):
             self._open()
 
     @pytest.hookimpl(trylast=True)
@@ -77,7 +81,7 @@ class Session:
         case_id = self.chosen.get(report.nodeid)
         if case_id is None:
             return
-        content = getattr(report, "mlperf_record", None)
+        content = vars(report).get("mlperf_record")
         if content is not None:
             self._add(from_json(content))
         elif case_id not in self.records and (report.failed or report.skipped):
@@ -89,20 +93,22 @@ class Session:
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
             return Record(case=case, ending="dropped", reason=reason)
         said = report.longreprtext.strip().splitlines()
-        return Record(case=case, ending="error", reason=f"left no record: {said[-1] if said else 'it said nothing'}")
+        return Record(
+            case=case, ending="error", reason=f"left no record: {said[-1] if said else 'it said nothing'}"
+        )
 
-    def _add(self, record: Record) -> None:
-        self.records[record.case.id] = record
-        self._open().add(record)
-        self.config.hook.pytest_mlperf_record(config=self.config, record=record)
+    def _add(self, *records: Record) -> None:
+        self._open().add(*records)
+        for record in records:
+            self.records[record.case.id] = record
+            self.config.hook.pytest_mlperf_record(config=self.config, record=record)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Complete the records, close the files, and let nothing be green where nothing ran."""
         if self.file is None:
             return
-        for record in self._remaining():
-            self._add(record)
+        self._add(*self._remaining())
         self.conformance = add_up(self.records.values())
         metrics.write(output.folder(self.config), self.records.values())
         self.file.close(self.conformance)

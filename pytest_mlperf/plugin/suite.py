@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,6 +24,7 @@ from pytest_mlperf.report.properties import properties
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
+    from pathlib import Path
 
     from pytest_mlperf.harness import Harness
     from pytest_mlperf.matrix import Case
@@ -89,7 +89,14 @@ class Suite:
         """Give the kept cases as parameters, each with its id and its markers."""
         marks: dict[str, pytest.MarkDecorator] = {}
         for case in self.plan.kept:
-            words = (case.category, case.benchmark, case.harness, case.scenario, MODE_MARKERS[case.mode], case.sku)
+            words = (
+                case.category,
+                case.benchmark,
+                case.harness,
+                case.scenario,
+                MODE_MARKERS[case.mode],
+                case.sku,
+            )
             for word in words:
                 if word not in marks:
                     self.config.addinivalue_line("markers", f"{word}: cases of this name in the matrices")
@@ -115,7 +122,7 @@ class Suite:
         """Send the record with the report of the phase that ran the case; it survives xdist."""
         report = yield
         if call.when == "setup" and RECORD in item.stash:
-            report.mlperf_record = item.stash[RECORD].to_json()
+            vars(report)["mlperf_record"] = item.stash[RECORD].to_json()
         return report
 
 

@@ -57,4 +57,6 @@ def add_up(records: Iterable[Record]) -> Conformance:
     records = list(records)
     counted = Counter(record.ending for record in records)
     labels = {record.label: None for record in records if record.label and record.ending != "dropped"}
-    return Conformance(counts={e: counted[e] for e in ENDINGS}, labels=tuple(label for label in labels if label))
+    return Conformance(
+        counts={e: counted[e] for e in ENDINGS}, labels=tuple(label for label in labels if label)
+    )

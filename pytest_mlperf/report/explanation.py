@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.units import format_number
+from pytest_mlperf.units import format_number, format_quantity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ def headline(record: Record) -> str:
     """Return verdict and first measurement: `VALID, 98887.3 samples/s`."""
     word = record.verdict or record.ending
     first = next(iter(record.measurements), None)
-    return f"{word}, {format_number(first.value)} {first.unit}" if first else word
+    return f"{word}, {format_quantity(first.value, first.unit)}" if first else word
 
 
 def _lines(record: Record) -> Iterator[str]:

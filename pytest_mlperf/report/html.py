@@ -19,9 +19,7 @@ _COLUMNS = ("benchmark", "scenario", "mode", "verdict", "value")
 
 def header_cells() -> list[str]:
     """Return the header cells of the columns, each one to sort by."""
-    return [
-        f'<th class="sortable" data-column-type="{name}">{name.capitalize()}</th>' for name in _COLUMNS
-    ]
+    return [f'<th class="sortable" data-column-type="{name}">{name.capitalize()}</th>' for name in _COLUMNS]
 
 
 def row_cells(record: Record | None) -> list[str]:
@@ -30,8 +28,11 @@ def row_cells(record: Record | None) -> list[str]:
         return ["<td></td>"] * len(_COLUMNS)
     case = record.case
     _, _, value = headline(record).partition(", ")
-    values = (case.benchmark, case.scenario, case.mode, record.verdict or record.ending, value)
-    return [f'<td class="col-{name}">{escape(text)}</td>' for name, text in zip(_COLUMNS, values, strict=True)]
+    verdict = record.verdict or record.ending
+    values = (case.benchmark, case.scenario, case.mode, f"{verdict}, shortened" if record.label else verdict, value)
+    return [
+        f'<td class="col-{name}">{escape(text)}</td>' for name, text in zip(_COLUMNS, values, strict=True)
+    ]
 
 
 def block(record: Record, *, logs: str | None) -> list[str]:

@@ -29,7 +29,9 @@ def write(folder: Path, records: Iterable[Record]) -> None:
         for record in records:
             for name, value, unit in rows(record):
                 case = record.case
-                writer.writerow((case.benchmark, name, value, unit, case.sku, case.round, conformance(record)))
+                writer.writerow(
+                    (case.benchmark, name, value, unit, case.sku, case.round, conformance(record))
+                )
 
 
 def conformance(record: Record) -> str:

@@ -38,16 +38,16 @@ class RecordFile:
             }
         )
 
-    def add(self, record: Record) -> None:
-        """Write a record."""
-        self._write({"record": record.to_json()})
+    def add(self, *records: Record) -> None:
+        """Write records."""
+        self._write(*({"record": record.to_json()} for record in records))
 
     def close(self, conformance: Conformance) -> None:
         """Write the footer and close the file."""
         self._write({"footer": {"conformance": conformance.word, "endings": conformance.counts}})
         self._stream.close()
 
-    def _write(self, line: dict[str, Any]) -> None:
-        self._stream.write(json.dumps(line) + "\n")
+    def _write(self, *lines: dict[str, Any]) -> None:
+        self._stream.writelines(json.dumps(line) + "\n" for line in lines)
         self._stream.flush()
         os.fsync(self._stream.fileno())

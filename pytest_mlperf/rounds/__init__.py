@@ -1,6 +1,6 @@
 """What a round of MLPerf Inference says, as data: benchmarks, scenarios, quality, seeds, durations.
 
-A round is one YAML file beside this module. It is not the place of the rules: those are functions (`verdict`).
+A round is one YAML file beside this module. The rules are not here: those are functions (`verdict`).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Benchmark:
     published_duration_s: Mapping[str, float]
 
     def target_quality(self, level: str) -> float:
-        """Return the quality to reach at an accuracy level (MLPerf Inference Rules: 99 % or 99.9 % of FP32)."""
+        """Return the quality to reach at an accuracy level (MLPerf Inference Rules: a part of FP32)."""
         return self.reference_quality * float(level) / 100
 
 

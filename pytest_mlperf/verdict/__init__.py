@@ -6,10 +6,8 @@ A rule is a function from case and evidence to findings (`rules`); limits are da
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pytest_mlperf.errors import Place
+from pytest_mlperf.errors import Place  # noqa: TC001  records are read by their types
 
 
 @dataclass(frozen=True, kw_only=True)

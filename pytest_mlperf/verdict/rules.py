@@ -24,7 +24,7 @@ _LOADGEN = "MLPerf Inference Rules, LoadGen"
 
 
 def of_the_case(case: Case, _benchmark: Benchmark, evidence: Evidence) -> Iterator[Finding]:
-    """The log is of the scenario and mode that the case asks for (checked by no official checker)."""
+    """Hold the log to the scenario and mode of the case (no official checker does)."""
     asked = {"effective_scenario": case.scenario, "effective_test_mode": case.mode}
     for key, expected in asked.items():
         fact = evidence.detail.facts.get(key)
@@ -39,7 +39,7 @@ def of_the_case(case: Case, _benchmark: Benchmark, evidence: Evidence) -> Iterat
 
 
 def no_errors(_case: Case, _benchmark: Benchmark, evidence: Evidence) -> Iterator[Finding]:
-    """LoadGen logged no error. Its own verdict does not include them: a run can be VALID with errors."""
+    """Hold LoadGen to no errors. Its own verdict does not include them: a run can be VALID with errors."""
     errors = evidence.detail.errors
     yield Finding(
         rule="LoadGen errors",
@@ -52,7 +52,7 @@ def no_errors(_case: Case, _benchmark: Benchmark, evidence: Evidence) -> Iterato
 
 
 def valid(_case: Case, _benchmark: Benchmark, evidence: Evidence) -> Iterator[Finding]:
-    """LoadGen's verdict is VALID; if not, each constraint that it found broken."""
+    """Hold LoadGen's verdict to VALID; if it is not, name each constraint that it found broken."""
     stated = evidence.detail.facts["result_validity"]
     advice = " ".join(str(fact.value) for fact in evidence.summary.recommendations) or None
     yield Finding(
@@ -102,7 +102,7 @@ def _measured(name: str, evidence: Evidence) -> str:
 
 
 def quality(case: Case, benchmark: Benchmark, evidence: Evidence) -> Iterator[Finding]:
-    """The quality reaches 99 % or 99.9 % of the FP32 reference (MLPerf Inference Rules, quality targets)."""
+    """Hold the quality to 99 % or 99.9 % of the FP32 reference (MLPerf Inference Rules, quality targets)."""
     if evidence.accuracy is None:
         return
     fact = evidence.accuracy.quality
