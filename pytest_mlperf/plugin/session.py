@@ -57,6 +57,8 @@ class Session:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note the selection, and write the plan if that is all that is asked for."""
+        if self.suite.problems:
+            return
         self.selected(item.nodeid for item in session.items)
         target = self.config.getoption("mlperf_plan")
         if target:

@@ -14,7 +14,7 @@ import pytest
 from pytest_mlperf import catalogue, rounds
 from pytest_mlperf.errors import ConfigurationError
 from pytest_mlperf.hardware import skus
-from pytest_mlperf.matrix import MODE_MARKERS
+from pytest_mlperf.matrix import MODE_MARKERS, Case
 from pytest_mlperf.matrix.loading import check_distinct, load
 from pytest_mlperf.pipeline import Site, run_case
 from pytest_mlperf.plan import Plan, select
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_mlperf.harness import Harness
-    from pytest_mlperf.matrix import Case
     from pytest_mlperf.record import Record
 
 RECORD = pytest.StashKey["Record"]()
@@ -103,9 +102,10 @@ class Suite:
                     marks[word] = getattr(pytest.mark, word)
             yield pytest.param(case, id=case.id, marks=[marks[word] for word in words])
 
-    @pytest.hookimpl(tryfirst=True)
+    @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Stop before anything runs when a matrix is wrong (exit code 4)."""
+        """Stop before anything runs when a matrix is wrong, or a case would run twice (exit code 4)."""
+        self.problems += _asked_twice(items)
         if not self.problems:
             return
         message = "\n".join(self.problems)
@@ -124,6 +124,20 @@ class Suite:
         if call.when == "setup" and RECORD in item.stash:
             vars(report)["mlperf_record"] = item.stash[RECORD].to_json()
         return report
+
+
+def _asked_twice(items: list[pytest.Item]) -> Iterator[str]:
+    """Give a problem for each pair of tests that ask for the same case: a case has one record."""
+    first: dict[str, str] = {}
+    clashes: dict[tuple[str, str], str] = {}
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        case = callspec.params.get("mlperf_case") if callspec else None
+        test = item.nodeid.partition("[")[0]
+        if isinstance(case, Case) and first.setdefault(case.id, item.nodeid) != item.nodeid:
+            clashes.setdefault((first[case.id].partition("[")[0], test), case.id)
+    for (one, other), case_id in clashes.items():
+        yield f"{other}: asks for cases of {one} ({case_id}, ...), allowed: one test for a case (select one)"
 
 
 _SUITE = pytest.StashKey[Suite]()

@@ -1,0 +1,100 @@
+"""Sessions to look at from outside: a project with a suite, a matrix, and a harness that plays a script."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROGRAMS = Path(__file__).parent / "programs"
+
+SUITE = """
+from pytest_mlperf.plugin import check
+
+def test_conformance(mlperf_record):
+    check(mlperf_record)
+"""
+
+CONFTEST = f"""
+import sys
+sys.path.insert(0, {str(PROGRAMS)!r})
+
+import scripted_harness
+
+def pytest_mlperf_harnesses(config):
+    return {{"scripted": scripted_harness.Scripted()}}
+"""
+
+MATRIX = """\
+round: v2.0
+category: smoke
+axes: {sku: CPU, harness: scripted, scenario: Offline}
+include:
+  - {benchmark: good, mode: [AccuracyOnly, PerformanceOnly]}
+  - {benchmark: bad, mode: [AccuracyOnly, PerformanceOnly]}
+  - {benchmark: broken, mode: PerformanceOnly}
+  - {benchmark: good, mode: PerformanceOnly, sku: A2x2}
+  - {benchmark: good, mode: PerformanceOnly, power: MaxQ}
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """A project of its own, and pytest run in it as a user does."""
+
+    pytester: pytest.Pytester
+    neighbours: tuple[str, ...]
+
+    def run(self, *options: str) -> pytest.RunResult:
+        return self.pytester.runpytest_subprocess(
+            "-p", "no:cacheprovider", *self.neighbours, *options, timeout=120
+        )
+
+    def write_matrix(self, text: str, name: str = "matrix") -> None:
+        folder = self.pytester.path / "matrices"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+
+    def lines(self, output: str = "out") -> list[dict[str, Any]]:
+        text = (self.pytester.path / output / "records.jsonl").read_text(encoding="utf-8")
+        return [json.loads(line) for line in text.splitlines()]
+
+    def records(self, output: str = "out") -> dict[str, dict[str, Any]]:
+        """Return the records by case, after checking that no case has two."""
+        records = [line["record"] for line in self.lines(output) if "record" in line]
+        by_id = {record["case"]["id"]: record for record in records}
+        assert len(by_id) == len(records)
+        return by_id
+
+    def endings(self, output: str = "out") -> dict[str, str]:
+        return {
+            f"{r['case']['benchmark']} {r['case']['sku']} {r['case']['power']} {r['case']['mode']}": r[
+                "ending"
+            ]
+            for r in self.records(output).values()
+        }
+
+
+def _project(pytester: pytest.Pytester, neighbours: tuple[str, ...]) -> Session:
+    session = Session(pytester=pytester, neighbours=neighbours)
+    pytester.makeini("[pytest]\naddopts = --strict-markers\nfilterwarnings = error\n")
+    pytester.makeconftest(CONFTEST)
+    pytester.makepyfile(test_suite=SUITE)
+    session.write_matrix(MATRIX)
+    return session
+
+
+@pytest.fixture
+def session(pytester: pytest.Pytester) -> Session:
+    """A project with the scripted matrix, run without xdist."""
+    return _project(pytester, ("-p", "no:xdist"))
+
+
+@pytest.fixture(params=["no:xdist", "n0", "n2"])
+def any_session(request: pytest.FixtureRequest, pytester: pytest.Pytester) -> Session:
+    """The same, run without xdist, with xdist asleep, and with two workers."""
+    neighbours = {"no:xdist": ("-p", "no:xdist"), "n0": ("-n0",), "n2": ("-n2",)}
+    return _project(pytester, neighbours[request.param])
