@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.record import Record
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class HtmlColumns:
     """Tells pytest-html of the records of a session."""
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _NO_TESTS_COLLECTED = int(pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Session:
     """Takes the records as they come, and adds those of the cases that left none."""
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 RECORD = pytest.StashKey["Record"]()
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Suite:
     """The matrices of a session, and what their cases run with."""
 
@@ -102,14 +102,25 @@ class Suite:
                     marks[word] = getattr(pytest.mark, word)
             yield pytest.param(case, id=case.id, marks=[marks[word] for word in words])
 
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SuiteHooks:
+    """What the suite does while pytest collects and reports.
+
+    Apart from `Suite`, because pytest looks at every attribute of a plugin, and a suite's are costly.
+    """
+
+    suite: Suite
+
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Stop before anything runs when a matrix is wrong, or a case would run twice (exit code 4)."""
-        self.problems += _asked_twice(items)
-        if not self.problems:
+        problems = self.suite.problems
+        problems += _asked_twice(items)
+        if not problems:
             return
-        message = "\n".join(self.problems)
-        workeroutput = getattr(self.config, "workeroutput", None)
+        message = "\n".join(problems)
+        workeroutput = getattr(self.suite.config, "workeroutput", None)
         if workeroutput is None:
             raise pytest.UsageError(message)
         workeroutput["mlperf_problems"] = message
@@ -148,7 +159,7 @@ def suite_of(config: pytest.Config) -> Suite:
     if _SUITE not in config.stash:
         suite = Suite(config=config)
         config.stash[_SUITE] = suite
-        config.pluginmanager.register(suite, "pytest_mlperf.suite")
+        config.pluginmanager.register(SuiteHooks(suite=suite), "pytest_mlperf.suite")
     return config.stash[_SUITE]
 
 
