@@ -20,15 +20,15 @@ _BLOCK_BYTES = 1 << 20
 
 
 def read(log_dir: Path, *, metric: str | None) -> Evidence:
-    """Read the logs of a run.
+    """Read the logs of a run. Their places are told from the folder around `log_dir`, which may be moved.
 
     metric: that the accuracy script computed; None for a performance run, which has no accuracy
     Raises EvidenceError naming the file and the reason.
     """
     with _existing(log_dir / DETAIL).open(encoding="utf-8", errors="replace") as lines:
-        details = detail.parse(lines, str(log_dir / DETAIL))
+        details = detail.parse(lines, _shown(log_dir / DETAIL))
     path = _existing(log_dir / SUMMARY)
-    words = summary.parse(path.read_text(encoding="utf-8", errors="replace"), str(path))
+    words = summary.parse(path.read_text(encoding="utf-8", errors="replace"), _shown(path))
     if metric is None:
         _agree(Evidence(detail=details, summary=words, accuracy=None), log_dir)
     return Evidence(
@@ -38,11 +38,15 @@ def read(log_dir: Path, *, metric: str | None) -> Evidence:
     )
 
 
+def _shown(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
+
+
 def _existing(path: Path) -> Path:
     if not path.is_file():
         raise EvidenceError(
             "the file is missing",
-            place=Place(path=str(path)),
+            place=Place(path=_shown(path)),
             hint="did the harness run? see stderr.txt beside it",
         )
     return path
@@ -55,21 +59,21 @@ def _agree(evidence: Evidence, log_dir: Path) -> None:
     if stated is None:
         raise EvidenceError(
             "no key result_validity: LoadGen did not reach a verdict",
-            place=Place(path=str(log_dir / DETAIL)),
+            place=Place(path=_shown(log_dir / DETAIL)),
             hint="is it the log of a performance run, and whole?",
         )
     if told is None or told.value != stated.value:
         found = told.value if told else "nothing"
         raise EvidenceError(
             f"the summary says {found}, the detail log {stated.value} ({stated.place})",
-            place=told.place if told else Place(path=str(log_dir / SUMMARY)),
+            place=told.place if told else Place(path=_shown(log_dir / SUMMARY)),
             hint="are they logs of two runs?",
         )
 
 
 def _accuracy(log_dir: Path, metric: str) -> AccuracyResult:
     path = _existing(log_dir / ACCURACY)
-    result = accuracy.parse(path.read_text(encoding="utf-8", errors="replace"), str(path), metric)
+    result = accuracy.parse(path.read_text(encoding="utf-8", errors="replace"), _shown(path), metric)
     log = _existing(log_dir / ACCURACY_LOG)
     digest = hashlib.sha256()
     with log.open("rb") as stream:

@@ -33,9 +33,7 @@ def execute(preparation: Preparation, folder: Path) -> None:
 
 
 def _run(step: Command, folder: Path, *, time_limit_s: float) -> Exit:
-    child = Child(
-        argv=step.argv, env=step.env, cwd=folder, stdout=folder / STDOUT, stderr=folder / STDERR
-    )
+    child = Child(argv=step.argv, env=step.env, cwd=folder, stdout=folder / STDOUT, stderr=folder / STDERR)
     try:
         return run(child, time_limit_s=time_limit_s)
     except OSError as error:
@@ -47,7 +45,7 @@ def _check(step: Command, outcome: Exit, folder: Path, *, time_limit_s: float) -
     if outcome.timed_out:
         raise RunError(
             f"step '{step.name}' was killed at the time limit of {format_duration(time_limit_s)}",
-            place=Place(path=str(stderr)),
+            place=Place(path=stderr.name),
             hint="is it stuck, or is time_limit_s in the matrix too short?",
         )
     if outcome.code == 0:
@@ -56,7 +54,7 @@ def _check(step: Command, outcome: Exit, folder: Path, *, time_limit_s: float) -
     said = _last_line(stderr)
     raise RunError(
         f"step '{step.name}' {ended} after {format_duration(outcome.duration_s)}: {said}",
-        place=Place(path=str(stderr)),
+        place=Place(path=stderr.name),
     )
 
 

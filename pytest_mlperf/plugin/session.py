@@ -23,7 +23,7 @@ from pytest_mlperf.report.conformance import Conformance, add_up
 from pytest_mlperf.report.records import RecordFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 _NO_TESTS_COLLECTED = int(pytest.ExitCode.NO_TESTS_COLLECTED)
 
@@ -155,13 +155,27 @@ class Session:
         good = self.conformance.word == "conformant"
         write(str(self.conformance), bold=True, **{"green" if good else "red": True})
         write(self.conformance.sum())
-        for ending in ("unplaced", "error", "dropped"):
-            folded = Counter(r.reason for r in self.records.values() if r.ending == ending)
-            for reason, count in folded.most_common():
-                write(f"  {count} {ending}: {reason}")
+        for line in self._folded():
+            write(f"  {line}")
         if not self._executed():
             write("no case was executed: nothing is known about this machine")
         write(f"results: {self._shown_output()}")
+
+    def _folded(self) -> Iterator[str]:
+        """Give the reasons of all that did not pass, each once with its count; failures have their blocks."""
+        records = self.records.values()
+        known = [
+            record for record in records if record.ending == "fail" and record.case.settings.expected_failure
+        ]
+        reasons = [("fail, as expected", record.case.settings.expected_failure) for record in known]
+        reasons += [
+            (ending, record.reason)
+            for ending in ("unplaced", "error", "dropped")
+            for record in records
+            if record.ending == ending
+        ]
+        for (ending, reason), count in Counter(reasons).items():
+            yield f"{count} {ending}: {reason}"
 
     def _shown_output(self) -> Path:
         folder = output.folder(self.config)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.units import format_number
+from pytest_mlperf.units import format_number, format_quantity
 from pytest_mlperf.verdict import Finding, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from pytest_mlperf.evidence import Evidence
+    from pytest_mlperf.evidence import Evidence, Fact
     from pytest_mlperf.matrix import Case, Mode
     from pytest_mlperf.rounds import Benchmark
 
@@ -80,11 +80,11 @@ def valid(_case: Case, _benchmark: Benchmark, evidence: Evidence) -> Iterator[Fi
 _LIMITS: Mapping[str, tuple[str, str]] = {
     "Min duration satisfied": ("effective_min_duration_ms", ">= {} ms"),
     "Min queries satisfied": ("effective_min_query_count", ">= {} queries"),
-    "Performance constraints satisfied": ("effective_target_latency_ns", "99th percentile <= {} ns"),
+    "Performance constraints satisfied": ("effective_target_latency_ns", "99th percentile <= {}"),
 }
 _MEASUREMENTS: Mapping[str, tuple[str, str]] = {
     "Min queries satisfied": ("result_query_count", "{} queries"),
-    "Performance constraints satisfied": ("result_99.00_percentile_latency_ns", "{} ns"),
+    "Performance constraints satisfied": ("result_99.00_percentile_latency_ns", "{}"),
     "Early stopping satisfied": ("early_stopping_result", "{}"),
 }
 
@@ -92,13 +92,20 @@ _MEASUREMENTS: Mapping[str, tuple[str, str]] = {
 def _constraint(name: str, evidence: Evidence) -> str:
     key, form = _LIMITS.get(name, ("", "Yes"))
     fact = evidence.detail.facts.get(key)
-    return form.format(fact.value) if fact else "Yes"
+    return form.format(_words(fact)) if fact else "Yes"
 
 
 def _measured(name: str, evidence: Evidence) -> str:
     key, form = _MEASUREMENTS.get(name, ("", ""))
     fact = evidence.detail.facts.get(key)
-    return form.format(str(fact.value).strip().replace("\n", " ")) if fact else "NO"
+    return form.format(_words(fact)) if fact else "NO"
+
+
+def _words(fact: Fact) -> str:
+    """Return a value as people read it: nanoseconds with a larger unit, text on one line."""
+    if fact.key.endswith("_ns"):
+        return format_quantity(fact.value, "ns")
+    return " ".join(str(fact.value).split())
 
 
 def quality(case: Case, benchmark: Benchmark, evidence: Evidence) -> Iterator[Finding]:

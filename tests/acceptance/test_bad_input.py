@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Session
+    from sessions import Session
 
 GOOD = """\
 round: v2.0

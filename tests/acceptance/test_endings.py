@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Session
+    from sessions import Session
 
 ALL = {
     "good CPU MaxP AccuracyOnly": "pass",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Session
+    from sessions import Session
 
 ROOT = Path(__file__).parents[2]
 
