@@ -41,7 +41,9 @@ class Problem:
 class MlperfError(Exception):
     """Something could not be found out. Printed as `place: what (hint)`, a line for each problem."""
 
-    def __init__(self, what: str | Iterable[Problem], *, place: Place | None = None, hint: str | None = None) -> None:
+    def __init__(
+        self, what: str | Iterable[Problem], *, place: Place | None = None, hint: str | None = None
+    ) -> None:
         problem = Problem(what=what, place=place, hint=hint) if isinstance(what, str) else None
         self.problems: tuple[Problem, ...] = (problem,) if problem else tuple(what)  # type: ignore[arg-type]
         super().__init__("\n".join(str(p) for p in self.problems))

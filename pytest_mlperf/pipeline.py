@@ -147,7 +147,10 @@ def _observe(case: Case, placement: Placement, site: Site, folder: Path) -> Evid
 # The headline values by scenario: key of the detail log, and unit.
 _HEADLINES: Mapping[Scenario, tuple[tuple[str, str], ...]] = {
     "SingleStream": (("result_90.00_percentile_latency_ns", "ns"), ("early_stopping_latency_ss", "ns")),
-    "MultiStream": (("result_99.00_percentile_per_query_latency_ns", "ns"), ("early_stopping_latency_ms", "ns")),
+    "MultiStream": (
+        ("result_99.00_percentile_per_query_latency_ns", "ns"),
+        ("early_stopping_latency_ms", "ns"),
+    ),
     "Server": (
         ("result_scheduled_samples_per_sec", "samples/s"),
         ("result_completed_samples_per_sec", "samples/s"),
@@ -160,7 +163,9 @@ _HEADLINES: Mapping[Scenario, tuple[tuple[str, str], ...]] = {
 def _measure(case: Case, benchmark: Benchmark, evidence: Evidence) -> Iterator[Measurement]:
     if evidence.accuracy is not None:
         target = benchmark.target_quality(case.accuracy)
-        yield Measurement(name="AccuracyValue", value=float(evidence.accuracy.quality.value), unit=benchmark.unit)
+        yield Measurement(
+            name="AccuracyValue", value=float(evidence.accuracy.quality.value), unit=benchmark.unit
+        )
         yield Measurement(name="ThresholdValue", value=target, unit=benchmark.unit)
         return
     for key, unit in _HEADLINES[case.scenario]:

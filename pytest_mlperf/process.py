@@ -1,6 +1,7 @@
 """Child processes: the only module that starts any.
 
-A child leads a process group of its own, so that it can be ended with everything it started.
+A child leads a process group of its own and carries a mark in its environment, which its children inherit,
+so that it can be ended with everything it started, also what made a session of its own.
 """
 
 from __future__ import annotations
@@ -10,12 +11,16 @@ import os
 import signal
 import subprocess
 import time
+import uuid
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping, Sequence
+
+_MARK = "PYTEST_MLPERF_CHILD"
+_PAUSE_S = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,16 +50,17 @@ class Child:
 
 
 def run(child: Child, *, time_limit_s: float) -> Exit:
-    """Run a child to its end, or kill its whole process group at the time limit.
+    """Run a child to its end, or kill it and all that it started at the time limit.
 
-    The group is killed as well when this call is left by an exception (Ctrl-C), and when the child
-    left something behind. Raises OSError when the program cannot be started.
+    They are killed as well when this call is left by an exception (Ctrl-C), and when the child left something
+    behind. Raises OSError when the program cannot be started.
     """
     started = time.monotonic()
+    mark = f"{_MARK}={uuid.uuid4()}"
     with child.stdout.open("ab") as stdout, child.stderr.open("ab") as stderr:
         process = subprocess.Popen(  # noqa: S603  the program is the harness's own, without a shell
             child.argv,
-            env=dict(child.env),
+            env={**child.env, _MARK: mark.partition("=")[2]},
             cwd=child.cwd,
             stdin=subprocess.DEVNULL,
             stdout=stdout,
@@ -69,12 +75,30 @@ def run(child: Child, *, time_limit_s: float) -> Exit:
     finally:
         _kill_group(process.pid)
         process.wait()
+        _kill_marked(mark.encode())
     return _exit(process.returncode, timed_out=timed_out, duration_s=time.monotonic() - started)
 
 
 def _kill_group(group: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGKILL)
+
+
+def _kill_marked(mark: bytes) -> None:
+    """Kill what left the process group, until a look around finds nothing more (Linux)."""
+    while marked := list(_marked(mark)):
+        for pid in marked:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(_PAUSE_S)
+
+
+def _marked(mark: bytes) -> Iterator[int]:
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        # A process may be gone, or another user's, by the time it is looked at.
+        with contextlib.suppress(OSError):
+            if mark in environment.read_bytes().split(b"\0"):
+                yield int(environment.parent.name)
 
 
 def _exit(returncode: int, *, timed_out: bool, duration_s: float) -> Exit:

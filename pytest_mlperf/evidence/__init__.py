@@ -28,11 +28,12 @@ class DetailLog:
     """`mlperf_log_detail.txt`: LoadGen's own account, a key-value pair a line.
 
     facts:   by key; of a key that occurs several times the first, as the official checker reads it
-    errors:  every message that LoadGen marked as an error
+    errors, warnings:  every message that LoadGen marked as one
     """
 
     facts: Mapping[str, Fact]
     errors: tuple[Fact, ...]
+    warnings: tuple[Fact, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +43,13 @@ class Summary:
     validity:         "VALID" or "INVALID"; None after an accuracy run, which has no verdict
     constraints:      by LoadGen's name, whether satisfied
     recommendations:  what LoadGen advises after INVALID
+    errors:           how many it counted
     """
 
     validity: Fact | None
     constraints: Mapping[str, Fact]
     recommendations: tuple[Fact, ...]
+    errors: Fact
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,20 +20,21 @@ def parse(lines: Iterable[str], path: str) -> DetailLog:
     Raises EvidenceError naming the line that is cut or is not of this format.
     """
     facts: dict[str, Fact] = {}
-    errors: list[Fact] = []
+    marked: dict[str, list[Fact]] = {"is_error": [], "is_warning": []}
     for number, line in enumerate(lines, start=1):
         place = Place(path=path, line=number)
         entry = _entry(line, place)
         fact = Fact(key=entry["key"], value=entry["value"], place=place)
         facts.setdefault(fact.key, fact)
-        if entry["metadata"].get("is_error"):
-            errors.append(fact)
+        for mark, messages in marked.items():
+            if entry["metadata"].get(mark):
+                messages.append(fact)
     if not facts:
         raise EvidenceError("the file is empty", place=Place(path=path), hint=_DIED)
-    return DetailLog(facts=facts, errors=tuple(errors))
+    return DetailLog(facts=facts, errors=tuple(marked["is_error"]), warnings=tuple(marked["is_warning"]))
 
 
-_DIED = "did the harness die? see stderr.txt beside it"
+_DIED = "did the harness die? see stderr.txt of the case"
 
 
 def _entry(line: str, place: Place) -> dict[str, Any]:
@@ -44,7 +45,8 @@ def _entry(line: str, place: Place) -> dict[str, Any]:
     try:
         entry = json.loads(line[len(_PREFIX) :])
     except ValueError as error:
-        raise EvidenceError(f"not JSON: {error}", place=place, hint=_DIED) from error
+        hint = "LoadGen escapes no text, and writes numbers such as inf"
+        raise EvidenceError(f"not JSON: {error}", place=place, hint=hint) from error
     if not isinstance(entry, dict) or not {"key", "value", "metadata"} <= entry.keys():
         raise EvidenceError("found no key, value and metadata", place=place)
     return entry

@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.errors import EvidenceError, Place
-from pytest_mlperf.evidence import AccuracyResult, Evidence, accuracy, detail, summary
+from pytest_mlperf.evidence import AccuracyResult, DetailLog, Evidence, Summary, accuracy, detail, summary
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,8 +29,7 @@ def read(log_dir: Path, *, metric: str | None) -> Evidence:
         details = detail.parse(lines, _shown(log_dir / DETAIL))
     path = _existing(log_dir / SUMMARY)
     words = summary.parse(path.read_text(encoding="utf-8", errors="replace"), _shown(path))
-    if metric is None:
-        _agree(Evidence(detail=details, summary=words, accuracy=None), log_dir)
+    _agree(details, words, log_dir)
     return Evidence(
         detail=details,
         summary=words,
@@ -47,28 +46,43 @@ def _existing(path: Path) -> Path:
         raise EvidenceError(
             "the file is missing",
             place=Place(path=_shown(path)),
-            hint="did the harness run? see stderr.txt beside it",
+            hint="did the harness run? see stderr.txt of the case",
         )
     return path
 
 
-def _agree(evidence: Evidence, log_dir: Path) -> None:
-    """Raise EvidenceError unless both logs of a performance run have the same verdict."""
-    stated = evidence.detail.facts.get("result_validity")
-    told = evidence.summary.validity
-    if stated is None:
+def _agree(details: DetailLog, words: Summary, log_dir: Path) -> None:
+    """Raise EvidenceError unless both logs tell of the same run."""
+    stated = details.facts.get("result_validity")
+    mode = details.facts.get("effective_test_mode")
+    if mode is None or (stated is None and mode.value == "PerformanceOnly"):
+        what = (
+            "effective_test_mode: LoadGen did not start"
+            if mode is None
+            else "result_validity: LoadGen did not end"
+        )
         raise EvidenceError(
-            "no key result_validity: LoadGen did not reach a verdict",
+            f"no key {what} the test, or the file is cut",
             place=Place(path=_shown(log_dir / DETAIL)),
-            hint="is it the log of a performance run, and whole?",
+            hint="did the harness die? see stderr.txt of the case",
         )
-    if told is None or told.value != stated.value:
-        found = told.value if told else "nothing"
+    told = words.validity
+    if (told.value if told else None) != (stated.value if stated else None):
         raise EvidenceError(
-            f"the summary says {found}, the detail log {stated.value} ({stated.place})",
+            f"found the verdict {told.value if told else 'nothing'}, "
+            f"but {stated.value if stated else 'nothing'} in {DETAIL}",
             place=told.place if told else Place(path=_shown(log_dir / SUMMARY)),
-            hint="are they logs of two runs?",
+            hint=_TWO_RUNS,
         )
+    if bool(words.errors.value) != bool(details.errors):
+        raise EvidenceError(
+            f"found {words.errors.value} errors, but {len(details.errors)} in {DETAIL}",
+            place=words.errors.place,
+            hint=_TWO_RUNS,
+        )
+
+
+_TWO_RUNS = "are they logs of two runs?"
 
 
 def _accuracy(log_dir: Path, metric: str) -> AccuracyResult:
@@ -83,5 +97,6 @@ def _accuracy(log_dir: Path, metric: str) -> AccuracyResult:
         raise EvidenceError(
             f"was computed from another accuracy log: {log.name} has the hash {digest.hexdigest()[:12]}...",
             place=result.log_sha256.place,
+            hint="did two runs write into one folder?",
         )
     return result

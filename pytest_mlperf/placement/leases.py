@@ -42,7 +42,9 @@ def _lock_file() -> Path:
         folder.mkdir(mode=0o700, exist_ok=True)
         owner = folder.stat().st_uid
     except OSError as error:
-        raise HostError(f"cannot make the folder of locks: {error.strerror}", place=Place(path=str(folder))) from error
+        raise HostError(
+            f"cannot make the folder of locks: {error.strerror}", place=Place(path=str(folder))
+        ) from error
     if owner != os.getuid():
         raise HostError("the folder of locks belongs to another user", place=Place(path=str(folder)))
     return folder / "host.lock"

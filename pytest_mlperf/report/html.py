@@ -29,7 +29,13 @@ def row_cells(record: Record | None) -> list[str]:
     case = record.case
     _, _, value = headline(record).partition(", ")
     verdict = record.verdict or record.ending
-    values = (case.benchmark, case.scenario, case.mode, f"{verdict}, shortened" if record.label else verdict, value)
+    values = (
+        case.benchmark,
+        case.scenario,
+        case.mode,
+        f"{verdict}, shortened" if record.label else verdict,
+        value,
+    )
     return [
         f'<td class="col-{name}">{escape(text)}</td>' for name, text in zip(_COLUMNS, values, strict=True)
     ]

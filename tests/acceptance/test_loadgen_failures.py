@@ -145,17 +145,7 @@ def end(lock: Path) -> bool:
     return False
 
 
-def rows() -> list[Any]:
-    return [row(name, failure) for name, failure in FAILURES.items()]
-
-
-def row(name: str, failure: Failure) -> Any:
-    wrong = failure.get("wrong")
-    marks = pytest.mark.xfail(reason=wrong, strict=True) if wrong else ()
-    return pytest.param(name, failure, id=name, marks=marks)
-
-
-@pytest.mark.parametrize(("name", "failure"), rows())
+@pytest.mark.parametrize(("name", "failure"), FAILURES.items(), ids=FAILURES)
 def test_ends_as_it_must(run: Run, name: str, failure: Failure) -> None:
     record = run.records[name]
     reason = record["reason"] or ""
@@ -196,7 +186,6 @@ def test_errors_are_printed(run: Run) -> None:
     assert not [name for name, reason in reasons.items() if reason not in run.printed]
 
 
-@pytest.mark.xfail(reason="what a child says reaches the terminal with its control characters", strict=True)
 def test_prints_no_control_characters(run: Run) -> None:
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", run.printed)
 
@@ -208,12 +197,7 @@ def test_time_limit_is_kept(run: Run) -> None:
 
 
 def test_kills_what_was_left_behind(run: Run) -> None:
-    assert not run.survivors - {"leaves-process-in-own-session"}
-
-
-@pytest.mark.xfail(reason="only the process group is killed", strict=True)
-def test_kills_what_left_the_process_group(run: Run) -> None:
-    assert "leaves-process-in-own-session" not in run.survivors
+    assert not run.survivors
 
 
 def test_flood_stays_in_its_file(run: Run) -> None:

@@ -92,7 +92,8 @@ class OnnxRuntime:
         return Preparation(
             steps=tuple(_command(module, path) for module in modules),
             log_dir=log_dir,
-            time_limit_s=case.settings.time_limit_s or _time_limit_s(self.estimated_duration_s(case, mlperf_round)),
+            time_limit_s=case.settings.time_limit_s
+            or _time_limit_s(self.estimated_duration_s(case, mlperf_round)),
         )
 
     def _specification(self, case: Case, mlperf_round: Round, log_dir: Path) -> Specification:

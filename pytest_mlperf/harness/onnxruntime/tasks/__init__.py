@@ -23,7 +23,7 @@ class Score:
     """The quality of a whole accuracy run.
 
     value:    in the unit that MLPerf states the metric in (percent; DICE is a fraction)
-    line:     the line that MLPerf's accuracy script of this kind prints (`accuracy=98.800%, good=494, total=500`)
+    line:     what MLPerf's accuracy script of this kind prints (`accuracy=98.800%, good=494, total=500`)
     """
 
     value: float
