@@ -1,0 +1,111 @@
+"""The real thing on this machine's CPU: LoadGen, real models, and the report as a person sees it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def _run(output: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    argv = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "suites",
+        "-p",
+        "no:cacheprovider",
+        "--mlperf-output",
+        str(output),
+    ]
+    return subprocess.run([*argv, *options], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def _records(output: Path) -> dict[str, dict[str, Any]]:
+    lines = [json.loads(line) for line in (output / "records.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert "footer" in lines[-1]
+    return {line["record"]["case"]["id"]: line["record"] for line in lines if "record" in line}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """Run the whole smoke matrix with two workers, once for the tests below."""
+    folder = tmp_path_factory.mktemp("smoke")
+    options = ("-m", "smoke", "-n2", f"--html={folder}/r.html", "--self-contained-html")
+    return folder, _run(folder / "out", *options)
+
+
+@pytest.mark.long
+def test_every_case_passes_on_real_logs(whole: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, done = whole
+    assert "conformant: 42 of 42 planned cases passed (shortened: not submission-valid)" in done.stdout, (
+        done.stdout
+    )
+    assert done.returncode == 0
+    ran = [record for record in _records(folder / "out").values() if record["ending"] == "pass"]
+    assert len(ran) == 42
+    for record in ran:
+        logs = folder / "out" / record["folder"] / "loadgen"
+        assert "loadgen_version" in (logs / "mlperf_log_detail.txt").read_text(encoding="utf-8")
+        assert (logs / "accuracy.txt").exists() == (record["case"]["mode"] == "AccuracyOnly")
+        assert record["shared_host"] == (record["case"]["mode"] == "AccuracyOnly")
+
+
+@pytest.mark.long
+def test_report_is_readable_in_a_browser(whole: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        assert "CI" not in os.environ, "Chromium is not installed"
+        pytest.skip("needs Chromium")
+    folder, _ = whole
+    page = folder / "r.html"
+    shown = _chromium(chromium, "--dump-dom", page)
+
+    assert "conformant: 42 of 42 planned cases passed (shortened: not submission-valid)" in shown
+    assert shown.count('class="results-table-row passed"') == 42
+    assert shown.count(">VALID, shortened</td>") + shown.count(">PASS, shortened</td>") == 42
+    assert "quality (dice)" in shown  # the block of a row, with its rules
+    assert shown.count(">logs</a>") == 42
+
+
+def _chromium(program: str, action: str, page: Path) -> str:
+    with tempfile.TemporaryDirectory() as profile:
+        options = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync"
+        options += " --disable-background-networking --disable-component-update --disable-dev-shm-usage"
+        argv = [program, *options.split(), f"--user-data-dir={profile}", "--virtual-time-budget=5000", action]
+        done = subprocess.run([*argv, page.as_uri()], capture_output=True, text=True, check=True, timeout=120)
+    return done.stdout
+
+
+def test_workers_leave_the_same_records(tmp_path: Path) -> None:
+    selection = ("-m", "smoke and dlrm-clicks")
+    alone = _run(tmp_path / "alone", *selection, "-p", "no:xdist")
+    together = _run(tmp_path / "together", *selection, "-n2")
+
+    assert (alone.returncode, together.returncode) == (0, 0), alone.stdout + together.stdout
+    endings = [
+        {
+            case_id: (record["ending"], record["reason"])
+            for case_id, record in _records(tmp_path / name).items()
+        }
+        for name in ("alone", "together")
+    ]
+    assert endings[0] == endings[1]
+
+
+def test_same_models_give_the_same_quality_in_every_scenario(tmp_path: Path) -> None:
+    _run(tmp_path / "out", "-m", "smoke and resnet8-digits and accuracy", "-n2")
+
+    records = [r for r in _records(tmp_path / "out").values() if r["folder"]]
+    qualities = {m["value"] for r in records for m in r["measurements"] if m["name"] == "AccuracyValue"}
+    assert len(records) == 4
+    assert qualities == {99.6}
