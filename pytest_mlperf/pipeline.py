@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
@@ -79,8 +78,10 @@ def _run(case: Case, site: Site) -> Record:
     try:
         folder = _folder(case, site)
         record = replace(record, folder=str(folder.relative_to(site.output)))
-        with _host(case):
-            record = replace(record, shared_host=_shares(case))
+        asked = time.monotonic()
+        with host_lease(exclusive=not _shares(case)):
+            waited_s = round(time.monotonic() - asked, 3)
+            record = replace(record, shared_host=_shares(case), waited_s=waited_s)
             evidence = _observe(case, placed, site, folder)
         verdict = judge(case, site.benchmark(case), evidence)
         measurements = tuple(_measure(case, site.benchmark(case), evidence))
@@ -126,14 +127,8 @@ def _folder(case: Case, site: Site) -> Path:
 
 
 def _shares(case: Case) -> bool:
+    """Return whether others may use the host beside a case; a measurement has it alone by default."""
     return case.mode == "AccuracyOnly" or case.settings.share_host
-
-
-@contextmanager
-def _host(case: Case) -> Iterator[None]:
-    """Hold the host for a case: a measurement has it alone, unless its matrix says otherwise."""
-    with host_lease(exclusive=not _shares(case)):
-        yield
 
 
 def _observe(case: Case, placement: Placement, site: Site, folder: Path) -> Evidence:

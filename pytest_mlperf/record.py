@@ -37,6 +37,8 @@ class Record:
     shared_host:  whether other cases may have used the host at the same time; None where nothing ran
     folder:       where its logs are, relative to the output folder
     started_at:   ISO 8601, UTC
+    duration_s:   from start to end, with what it waited
+    waited_s:     for its turn on the host; None where nothing ran
     """
 
     case: Case
@@ -49,6 +51,7 @@ class Record:
     folder: str | None = None
     started_at: str | None = None
     duration_s: float | None = None
+    waited_s: float | None = None
 
     @property
     def verdict(self) -> str | None:

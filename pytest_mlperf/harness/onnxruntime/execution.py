@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import resource
+import sys
 import time
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -17,7 +18,7 @@ from pytest_mlperf.harness.onnxruntime.calibration import Targets, find_targets
 from pytest_mlperf.harness.onnxruntime.settings import load_settings, log_settings, write_user_conf
 from pytest_mlperf.harness.onnxruntime.specification import available_cpus
 from pytest_mlperf.harness.onnxruntime.surroundings import AUDIT_CONFIG, THREAD_VARIABLES
-from pytest_mlperf.harness.onnxruntime.sut import Inline, Queued, Shared, Sut, ends_process
+from pytest_mlperf.harness.onnxruntime.sut import Direct, Inline, Queued, Shared, Sut, end_process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,7 +71,7 @@ def execute(specification: Specification, task: Task, *, started_s: float) -> No
     targets = find_targets(specification, task)
     user_conf = write_user_conf(specification, targets, sample_count=task.sample_count)
     settings = load_settings(specification, user_conf)
-    sut = _build(specification.scenario, task, targets.workers)
+    sut = _build(specification, task, targets.workers)
     setup_s = time.perf_counter() - started_s
     cost = _start_test(sut, settings, task.sample_count, specification.log_dir)
     record = _record(sut, targets, setup_s, cost)
@@ -78,15 +79,19 @@ def execute(specification: Specification, task: Task, *, started_s: float) -> No
     (specification.log_dir / RECORD).write_text(text, encoding="utf-8")
 
 
-def _build(scenario: str, task: Task, workers: int) -> Sut:
-    if scenario == "Server":
+def _build(specification: Specification, task: Task, workers: int) -> Sut:
+    if specification.scenario == "Server":
         return Queued(task, workers)
-    return Shared(task, workers) if workers > 1 else Inline(task)
+    if specification.scenario == "Offline" and workers > 1:
+        return Shared(task, workers)
+    query = {"SingleStream": 1, "MultiStream": specification.samples_per_query}
+    fits = query.get(specification.scenario, sys.maxsize) <= task.batch_size
+    return Direct(task) if fits else Inline(task)
 
 
 def _start_test(sut: Sut, settings: Any, sample_count: int, log_dir: Path) -> _Cost:
     # The fast kind hands over plain numbers, the other an object for each sample.
-    sut_handle = mlperf_loadgen.ConstructFastSUT(ends_process(sut.issue), _nothing)
+    sut_handle = mlperf_loadgen.ConstructFastSUT(sut.issue, _nothing)
     qsl_handle = mlperf_loadgen.ConstructQSL(sample_count, sample_count, _nothing, _nothing)
     logs = log_settings(log_dir)
     # A collection would stop all threads to look through millions of numbers, and find nothing.
@@ -94,9 +99,12 @@ def _start_test(sut: Sut, settings: Any, sample_count: int, log_dir: Path) -> _C
     gc.freeze()
     gc.disable()
     wall_s, cpu_s = time.perf_counter(), time.process_time()
-    mlperf_loadgen.StartTestWithLogSettings(
-        sut_handle, qsl_handle, settings, logs, audit_config_filename=str(log_dir / AUDIT_CONFIG)
-    )
+    try:
+        mlperf_loadgen.StartTestWithLogSettings(
+            sut_handle, qsl_handle, settings, logs, audit_config_filename=str(log_dir / AUDIT_CONFIG)
+        )
+    except BaseException:  # noqa: BLE001  LoadGen is in no state to be left in order
+        end_process()
     cost = _Cost(wall_s=time.perf_counter() - wall_s, cpu_s=time.process_time() - cpu_s)
     gc.enable()
     mlperf_loadgen.DestroyQSL(qsl_handle)

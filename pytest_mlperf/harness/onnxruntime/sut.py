@@ -1,18 +1,17 @@
 """The system under test: takes LoadGen's queries, has the task predict, and answers.
 
-LoadGen cannot survive a Python exception: raised in a callback it ends in an abort without a trace, raised
-in a worker thread it leaves LoadGen waiting for ever. So each entry point ends the process itself.
+LoadGen cannot survive a Python exception: raised in a callback it ends in an abort with the logs cut, raised
+in a worker thread it leaves LoadGen waiting for ever. So a failure to answer ends the process at once.
 """
 
 from __future__ import annotations
 
-import functools
 import os
 import queue
 import sys
 import threading
 import traceback
-from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -31,25 +30,12 @@ Sample: TypeAlias = "tuple[int, int]"
 Batch: TypeAlias = "tuple[list[int], list[int]]"
 """The ids of several samples, and their indices."""
 
-Waiting = TypeVar("Waiting")
-A = TypeVar("A")
-B = TypeVar("B")
 
-
-def ends_process(function: Callable[[A, B], None]) -> Callable[[A, B], None]:
-    """Make an exception in the function print its traceback and end the process with `EXIT_CRASHED`."""
-
-    # Two arguments by name: passing on any number of them doubles the cost, and this is paid by every query.
-    @functools.wraps(function)
-    def guarded(first: A, second: B) -> None:
-        try:
-            function(first, second)
-        except BaseException:  # noqa: BLE001  whatever it is, it must not reach LoadGen
-            traceback.print_exc()
-            sys.stderr.flush()
-            os._exit(EXIT_CRASHED)
-
-    return guarded
+def end_process() -> NoReturn:
+    """Print the traceback of the exception being handled, and end the process with `EXIT_CRASHED`."""
+    traceback.print_exc()
+    sys.stderr.flush()
+    os._exit(EXIT_CRASHED)
 
 
 class Lane:
@@ -62,41 +48,55 @@ class Lane:
         self.batches = 0
         self.samples = 0
 
-    def answer(self, ids: Sequence[int], indices: Sequence[int]) -> None:
+    def answer(self, ids: list[int], indices: list[int]) -> None:
         """Predict one batch and complete its samples."""
-        outputs = self._predict(indices)
-        # Counted before the answer, which lets LoadGen end the test.
-        self.batches += 1
-        self.samples += len(ids)
-        self._send(ids, outputs)
+        try:
+            outputs = self._predict(indices)
+            # Counted before the answer, which lets LoadGen end the test.
+            self.batches += 1
+            self.samples += len(ids)
+            self._send(ids, outputs)
+        except BaseException:  # noqa: BLE001  whatever it is, it must not reach LoadGen
+            end_process()
 
 
 class Sut(Protocol):
-    """What LoadGen's callback needs, and what is known after the test."""
+    """What LoadGen calls, and what is known after the test.
+
+    issue: takes the ids in LoadGen of a query's samples, and their indices in the evaluation set
+    """
 
     lanes: Sequence[Lane]
 
-    def issue(self, ids: list[int], indices: list[int]) -> None:
-        """Take a query: the samples' ids in LoadGen, and their indices in the evaluation set."""
+    @property
+    def issue(self) -> Callable[[list[int], list[int]], None]:
+        """Take a query."""
         ...
 
 
-class Inline:
-    """Answers within the callback: SingleStream, MultiStream, and Offline with one worker."""
+class Direct:
+    """Answers a query, if it fits into one batch, within LoadGen's call: SingleStream, MultiStream."""
 
     def __init__(self, task: Task) -> None:
         self.lanes: Sequence[Lane] = (Lane(task),)
-        self._answer = self.lanes[0].answer
+        # No function of its own: each one more is felt when its code has left the cache.
+        self.issue = self.lanes[0].answer
+
+
+class Inline:
+    """Answers a query of any size, batch by batch, within LoadGen's call: Offline with one worker."""
+
+    def __init__(self, task: Task) -> None:
+        self.lanes: Sequence[Lane] = (Lane(task),)
         self._batches = Batches(task)
-        self._batch_size = task.batch_size
 
     def issue(self, ids: list[int], indices: list[int]) -> None:
         """Answer the query before returning."""
-        if len(ids) <= self._batch_size:
-            self._answer(ids, indices)
-            return
         for batch_ids, batch_indices in self._batches.cut(ids, indices):
-            self._answer(batch_ids, batch_indices)
+            self.lanes[0].answer(batch_ids, batch_indices)
+
+
+Waiting = TypeVar("Waiting")
 
 
 class Shared:
@@ -177,5 +177,5 @@ class Batches:
 
 def _start(work: Callable[[Lane, Waiting], None], lane: Lane, waiting: Waiting) -> Lane:
     """Start a thread, which ends with the process, and return its lane."""
-    threading.Thread(target=ends_process(work), args=(lane, waiting), daemon=True).start()
+    threading.Thread(target=work, args=(lane, waiting), daemon=True).start()
     return lane

@@ -19,6 +19,10 @@ def main(script: str, scenario: str, mode: str, log_dir: Path) -> None:
     if script == "crash":
         # The worker of xdist (or pytest itself) that runs this case dies with it.
         os.kill(os.getppid(), signal.SIGKILL)
+    if script == "timed":
+        start = time.monotonic()
+        time.sleep(0.5)
+        (log_dir / "times.json").write_text(json.dumps([start, time.monotonic()]), encoding="utf-8")
     valid = script != "bad"
     facts: dict[str, object] = {"effective_scenario": scenario, "effective_test_mode": mode}
     summary = ""
