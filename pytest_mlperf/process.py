@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import time
@@ -67,16 +68,26 @@ def run(child: Child, *, time_limit_s: float) -> Exit:
             stderr=stderr,
             start_new_session=True,
         )
-    timed_out = False
+    timed_out = True
     try:
-        process.wait(timeout=time_limit_s)
-    except subprocess.TimeoutExpired:
-        timed_out = True
+        timed_out = not _ended(process.pid, within_s=time_limit_s)
     finally:
+        # Before the process is reaped: until then nobody else can have its number.
         _kill_group(process.pid)
         process.wait()
         _kill_marked(mark.encode())
     return _exit(process.returncode, timed_out=timed_out, duration_s=time.monotonic() - started)
+
+
+def _ended(pid: int, *, within_s: float) -> bool:
+    """Wait for a child to end, without reaping it."""
+    handle = os.pidfd_open(pid)
+    try:
+        poll = select.poll()
+        poll.register(handle, select.POLLIN)
+        return bool(poll.poll(within_s * 1000))
+    finally:
+        os.close(handle)
 
 
 def _kill_group(group: int) -> None:
