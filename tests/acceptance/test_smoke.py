@@ -109,3 +109,29 @@ def test_same_models_give_the_same_quality_in_every_scenario(tmp_path: Path) -> 
     qualities = {m["value"] for r in records for m in r["measurements"] if m["name"] == "AccuracyValue"}
     assert len(records) == 4
     assert qualities == {99.6}
+
+
+@pytest.mark.parametrize("damage", ["corrupt", "missing"])
+def test_damaged_model_is_an_error_that_names_the_file(tmp_path: Path, damage: str) -> None:
+    package = shutil.copytree(ROOT / "pytest_mlperf", tmp_path / "pytest_mlperf")
+    model = package / "harness" / "onnxruntime" / "models" / "resnet8-digits.fp32.onnx"
+    if damage == "corrupt":
+        model.write_bytes(model.read_bytes()[:-1] + b"x")
+    else:
+        model.unlink()
+    selection = "smoke and resnet8-digits and Offline and accuracy"
+    argv = [sys.executable, "-m", "pytest", "suites", "-p", "no:cacheprovider", "-m", selection]
+    done = subprocess.run(
+        [*argv, "--mlperf-output", str(tmp_path / "out")],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    (record,) = [r for r in _records(tmp_path / "out").values() if r["folder"]]
+    assert record["ending"] == "error"
+    assert "resnet8-digits.fp32.onnx: file: found " in record["reason"]
+    assert "reinstall pytest-mlperf" in record["reason"]
