@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import pytest
+
+from pytest_mlperf.errors import EvidenceError, Place
+from pytest_mlperf.evidence.accuracy import PATTERNS, parse
+
+FILE = "loadgen/accuracy.txt"
+DIGEST = "0123456789abcdef" * 4
+HASH = f"hash={DIGEST}\n"
+
+# What the accuracy scripts of the benchmarks print: metric, line, and the quality in it.
+FORMS = {
+    "resnet50": ("accuracy", "accuracy=76.464%, good=38232, total=50000", 76.464),
+    "resnet50, whole number": ("accuracy", "accuracy=76%", 76.0),
+    "without a percent sign": ("accuracy", "accuracy=76.5, good=1, total=2", 76.5),
+    "dlrm": ("auc", "AUC=80.31%, accuracy=81.1%, good=1, total=2, queries=3", 80.31),
+    "ssd": ("mAP", "mAP=20.218%", 20.218),
+    "bert, as Python prints it": ("f1", "{'exact_match': 83.6, 'f1': 90.87}", 90.87),
+    "bert, as JSON": ("f1", '{"exact_match": 83.67, "f1": 90.874}', 90.874),
+    "bert, with more behind": ("f1", '{"exact_match": 83.67, "f1": 90.874}, extra', 90.874),
+    "rnnt": ("wer", "Word Error Rate: 7.45%, accuracy=92.55%", 92.55),
+    "rnnt, as a fraction": ("wer", "Word Error Rate: 0.0745, accuracy=92.55%", 92.55),
+    "3d-unet": ("dice", "Accuracy: mean = 0.86170, kidney = 0.9349, tumor = 0.7886", 0.8617),
+    "3d-unet, without spaces": ("dice", "Accuracy: mean=0.5", 0.5),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_the_quality_is_found_in_each_form(name: str) -> None:
+    metric, line, quality = FORMS[name]
+    result = parse(f"{line}\n{HASH}", FILE, metric)
+    assert (result.quality.key, result.quality.value) == (metric, quality)
+    assert result.quality.place == Place(path=FILE, line=1)
+    assert (result.log_sha256.value, result.log_sha256.place.line) == (DIGEST, 2)
+
+
+def test_every_metric_has_a_form() -> None:
+    assert {metric for metric, _, _ in FORMS.values()} == set(PATTERNS)
+
+
+def test_what_the_script_says_around_it_does_not_matter() -> None:
+    text = f"loading ...\n  accuracy=1%\nthe accuracy=2%\naccuracy=76.5%, good=3\nbye\n{HASH}done\n"
+    result = parse(text, FILE, "accuracy")
+    assert (result.quality.value, result.quality.place.line) == (76.5, 4)
+    assert result.log_sha256.place.line == 6
+
+
+def test_of_two_values_the_first_counts() -> None:
+    text = f"accuracy=76.5%\naccuracy=99.9%\n{HASH}hash={'f' * 64}\n"
+    result = parse(text, FILE, "accuracy")
+    assert (result.quality.value, result.log_sha256.value) == (76.5, DIGEST)
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r"], ids=["Windows", "old Mac"])
+def test_other_line_ends_are_read(end: str) -> None:
+    assert parse(f"accuracy=76.5%{end}hash={DIGEST}{end}", FILE, "accuracy").quality.value == 76.5
+
+
+HINT = " (did the accuracy script fail?)"
+BAD = {
+    "empty": ("", ": no line with accuracy" + HINT),
+    "only the hash": (HASH, ": no line with accuracy" + HINT),
+    "NULs": ("\0" * 100, ": no line with accuracy" + HINT),
+    "a traceback": ("Traceback (most recent call last):\nKeyError: 3\n", ": no line with accuracy" + HINT),
+    "another metric": (f"mAP=20.2%\n{HASH}", ": no line with accuracy" + HINT),
+    "not a number": (f"accuracy=nan%\n{HASH}", ": no line with accuracy" + HINT),
+    "negative": (f"accuracy=-1%\n{HASH}", ": no line with accuracy" + HINT),
+    "nothing": (f"accuracy=%\n{HASH}", ": no line with accuracy" + HINT),
+    "no hash": ("accuracy=76.5%\n", ": no line with hash" + HINT),
+    "hash cut": (f"accuracy=76.5%\nhash={DIGEST[:-1]}\n", ": no line with hash" + HINT),
+    "hash too long": (f"accuracy=76.5%\nhash={DIGEST}0\n", ": no line with hash" + HINT),
+    "hash that is none": (f"accuracy=76.5%\nhash={'x' * 64}\n", ": no line with hash" + HINT),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_file_without_quality_or_hash_is_an_error(name: str) -> None:
+    text, said = BAD[name]
+    with pytest.raises(EvidenceError) as caught:
+        parse(text, FILE, "accuracy")
+    assert str(caught.value) == FILE + said
+
+
+@pytest.mark.xfail(strict=True, raises=ValueError, reason="what is taken for a number is not always one")
+@pytest.mark.parametrize("number", ["1.2.3", ".", "..", "76.5."])
+def test_a_number_that_is_none_is_an_error(number: str) -> None:
+    with pytest.raises(EvidenceError):
+        parse(f"accuracy={number}%\n{HASH}", FILE, "accuracy")
+
+
+@pytest.mark.xfail(strict=True, reason="the exponent is left out: 9e-05 is taken for 9")
+@pytest.mark.parametrize(
+    ("metric", "line"),
+    [
+        pytest.param("dice", "Accuracy: mean = 9.1e-05, kidney = 0.0, tumor = 0.0", id="dice"),
+        pytest.param("mAP", "mAP=9e-05%", id="mAP"),
+    ],
+)
+def test_a_number_with_an_exponent_is_not_read_without_it(metric: str, line: str) -> None:
+    try:
+        quality = parse(f"{line}\n{HASH}", FILE, metric).quality.value
+    except EvidenceError:
+        return
+    assert quality < 1e-4

@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from pytest_mlperf.errors import EvidenceError
+from pytest_mlperf.evidence.reading import ACCURACY, ACCURACY_LOG, DETAIL, SUMMARY, read
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.unit.conftest import DetailLine
+
+LOGS = "loadgen"  # places are told from the folder around it
+DIED = " (did the harness die? see stderr.txt of the case)"
+MISSING = "the file is missing (did the harness run? see stderr.txt of the case)"
+FOOTER = "\nNo warnings encountered during test.\n\nNo errors encountered during test.\n"
+RESULT = "Result is : {}\n  Min duration satisfied : Yes\n"
+LOG = b'[\n{ "seq_id" : 0, "qsl_idx" : 5, "data" : "00000000" }\n]\n'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What the logs of a run say: its mode, and verdict and number of errors in each of the two logs."""
+
+    mode: str | None = "PerformanceOnly"
+    verdicts: tuple[str | None, str | None] = ("VALID", "VALID")
+    errors: tuple[int, int] = (0, 0)
+
+
+ACCURACY_RUN = Said(mode="AccuracyOnly", verdicts=(None, None))
+
+
+class Write(Protocol):
+    """Writes the logs of a run."""
+
+    def __call__(self, said: Said = Said()) -> None: ...
+
+
+@pytest.fixture
+def log_dir(tmp_path: Path) -> Path:
+    path = tmp_path / LOGS
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def write(log_dir: Path, detail_line: DetailLine) -> Write:
+    def write(said: Said = Said()) -> None:
+        facts = {"effective_test_mode": said.mode, "result_validity": said.verdicts[0]}
+        lines = [detail_line(key, value) for key, value in facts.items() if value]
+        lines += [detail_line("error_runtime", "lost", is_error=True)] * said.errors[0]
+        (log_dir / DETAIL).write_text("".join(lines), encoding="utf-8")
+        result = RESULT.format(said.verdicts[1]) if said.verdicts[1] else ""
+        footer = FOOTER.replace("No errors", f"{said.errors[1]} ERRORS" if said.errors[1] else "No errors")
+        (log_dir / SUMMARY).write_text(result + footer, encoding="utf-8")
+        digest = hashlib.sha256(LOG).hexdigest()
+        (log_dir / ACCURACY).write_text(f"accuracy=76.5%\nhash={digest}\n", encoding="utf-8")
+        (log_dir / ACCURACY_LOG).write_bytes(LOG)
+
+    return write
+
+
+def refusal(folder: Path, metric: str | None) -> str:
+    with pytest.raises(EvidenceError) as caught:
+        read(folder, metric=metric)
+    return str(caught.value)
+
+
+def test_the_files_are_those_that_loadgen_and_the_accuracy_scripts_write() -> None:
+    assert (DETAIL, SUMMARY) == ("mlperf_log_detail.txt", "mlperf_log_summary.txt")
+    assert (ACCURACY, ACCURACY_LOG) == ("accuracy.txt", "mlperf_log_accuracy.json")
+
+
+@pytest.mark.parametrize("verdict", ["VALID", "INVALID"])
+def test_a_performance_run_has_its_verdict_twice(verdict: str, write: Write, log_dir: Path) -> None:
+    write(Said(verdicts=(verdict, verdict)))
+    evidence = read(log_dir, metric=None)
+    assert evidence.accuracy is None
+    stated, told = evidence.detail.facts["result_validity"], evidence.summary.validity
+    assert (stated.value, str(stated.place)) == (verdict, f"{LOGS}/{DETAIL}:2")
+    assert told is not None
+    assert (told.value, str(told.place)) == (verdict, f"{LOGS}/{SUMMARY}:1")
+
+
+def test_an_accuracy_run_has_a_quality_and_no_verdict(write: Write, log_dir: Path) -> None:
+    write(ACCURACY_RUN)
+    evidence = read(log_dir, metric="accuracy")
+    assert evidence.accuracy is not None
+    assert evidence.accuracy.quality.value == 76.5
+    assert str(evidence.accuracy.quality.place) == f"{LOGS}/{ACCURACY}:1"
+    assert evidence.summary.validity is None
+
+
+def test_a_performance_run_needs_no_accuracy(write: Write, log_dir: Path) -> None:
+    write()
+    (log_dir / ACCURACY).unlink()
+    (log_dir / ACCURACY_LOG).unlink()
+    assert read(log_dir, metric=None).accuracy is None
+
+
+@pytest.mark.parametrize(
+    ("name", "metric"),
+    [
+        (DETAIL, None),
+        (SUMMARY, None),
+        (DETAIL, "accuracy"),
+        (SUMMARY, "accuracy"),
+        (ACCURACY, "accuracy"),
+        (ACCURACY_LOG, "accuracy"),
+    ],
+)
+def test_a_missing_file_is_named(name: str, metric: str | None, write: Write, log_dir: Path) -> None:
+    write()
+    (log_dir / name).unlink()
+    assert refusal(log_dir, metric) == f"{LOGS}/{name}: {MISSING}"
+    (log_dir / name).mkdir()
+    assert refusal(log_dir, metric) == f"{LOGS}/{name}: {MISSING}"
+
+
+def test_a_missing_folder_is_a_missing_file(log_dir: Path) -> None:
+    assert refusal(log_dir / "none", None) == f"none/{DETAIL}: {MISSING}"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        pytest.param(DETAIL, ": the file is empty" + DIED, id="detail log"),
+        pytest.param(SUMMARY, ": the file is empty" + DIED, id="summary"),
+        pytest.param(
+            ACCURACY, ": no line with accuracy (did the accuracy script fail?)", id="accuracy script"
+        ),
+        pytest.param(
+            ACCURACY_LOG,
+            (
+                ":2: was computed from another accuracy log: "
+                "mlperf_log_accuracy.json has the hash e3b0c44298fc... "
+                "(did two runs write into one folder?)"
+            ),
+            id="accuracy log",
+        ),
+    ],
+)
+def test_an_empty_file_is_named(name: str, said: str, write: Write, log_dir: Path) -> None:
+    write()
+    (log_dir / name).write_bytes(b"")
+    place = ACCURACY if name == ACCURACY_LOG else name
+    assert refusal(log_dir, "accuracy") == f"{LOGS}/{place}{said}"
+
+
+@pytest.mark.parametrize("name", [DETAIL, SUMMARY])
+def test_a_cut_file_is_named(name: str, write: Write, log_dir: Path) -> None:
+    write()
+    whole = (log_dir / name).read_bytes()
+    (log_dir / name).write_bytes(whole[:-20])
+    assert refusal(log_dir, None).startswith(f"{LOGS}/{name}")
+    assert "is cut" in refusal(log_dir, None)
+
+
+CUT = " the test, or the file is cut (did the harness die? see stderr.txt of the case)"
+TWO_RUNS = " (are they logs of two runs?)"
+# What the logs say, and where they are wrong about what.
+CONFLICTS = {
+    "no verdict": (
+        Said(verdicts=(None, None)),
+        f"{LOGS}/{DETAIL}: no key result_validity: LoadGen did not end{CUT}",
+    ),
+    "no verdict, but in the summary": (
+        Said(verdicts=(None, "VALID")),
+        f"{LOGS}/{DETAIL}: no key result_validity: LoadGen did not end{CUT}",
+    ),
+    "no mode": (
+        Said(mode=None),
+        f"{LOGS}/{DETAIL}: no key effective_test_mode: LoadGen did not start{CUT}",
+    ),
+    "the summary is worse": (
+        Said(verdicts=("VALID", "INVALID")),
+        f"{LOGS}/{SUMMARY}:1: found the verdict INVALID, but VALID in {DETAIL}{TWO_RUNS}",
+    ),
+    "the detail log is worse": (
+        Said(verdicts=("INVALID", "VALID")),
+        f"{LOGS}/{SUMMARY}:1: found the verdict VALID, but INVALID in {DETAIL}{TWO_RUNS}",
+    ),
+    "the summary has none": (
+        Said(verdicts=("VALID", None)),
+        f"{LOGS}/{SUMMARY}: found the verdict nothing, but VALID in {DETAIL}{TWO_RUNS}",
+    ),
+    "another word": (
+        Said(verdicts=("valid", "VALID")),
+        f"{LOGS}/{SUMMARY}:1: found the verdict VALID, but valid in {DETAIL}{TWO_RUNS}",
+    ),
+    "a verdict on accuracy, in the summary": (
+        Said(mode="AccuracyOnly", verdicts=(None, "VALID")),
+        f"{LOGS}/{SUMMARY}:1: found the verdict VALID, but nothing in {DETAIL}{TWO_RUNS}",
+    ),
+    "errors in the summary": (
+        Said(errors=(0, 2)),
+        f"{LOGS}/{SUMMARY}:6: found 2 errors, but 0 in {DETAIL}{TWO_RUNS}",
+    ),
+    "errors in the detail log": (
+        Said(errors=(3, 0)),
+        f"{LOGS}/{SUMMARY}:6: found 0 errors, but 3 in {DETAIL}{TWO_RUNS}",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CONFLICTS)
+def test_logs_in_conflict_are_an_error(name: str, write: Write, log_dir: Path) -> None:
+    said, message = CONFLICTS[name]
+    write(said)
+    assert refusal(log_dir, None) == message
+
+
+def test_logs_that_agree_on_errors_are_read(write: Write, log_dir: Path) -> None:
+    write(Said(errors=(2, 2)))
+    evidence = read(log_dir, metric=None)
+    assert ([fact.value for fact in evidence.detail.errors], evidence.summary.errors.value) == (
+        ["lost"] * 2,
+        2,
+    )
+
+
+def test_a_quality_of_another_log_is_an_error(write: Write, log_dir: Path) -> None:
+    write()
+    changed = LOG.replace(b"00000000", b"00000001")
+    (log_dir / ACCURACY_LOG).write_bytes(changed)
+    digest = hashlib.sha256(changed).hexdigest()[:12]
+    said = f"was computed from another accuracy log: {ACCURACY_LOG} has the hash {digest}..."
+    hint = "did two runs write into one folder?"
+    assert refusal(log_dir, "accuracy") == f"{LOGS}/{ACCURACY}:2: {said} ({hint})"
+
+
+def test_a_large_accuracy_log_is_hashed_whole(write: Write, log_dir: Path) -> None:
+    write()
+    large = b"x" * (3 << 20) + b"y"
+    (log_dir / ACCURACY_LOG).write_bytes(large)
+    text = f"accuracy=76.5%\nhash={hashlib.sha256(large).hexdigest()}\n"
+    (log_dir / ACCURACY).write_text(text, encoding="utf-8")
+    assert read(log_dir, metric="accuracy").accuracy is not None
+
+
+def test_text_that_is_not_utf8_is_read(write: Write, log_dir: Path, detail_line: DetailLine) -> None:
+    write()
+    line = detail_line("sut_name", "NAME").encode().replace(b"NAME", b"caf\xe9")
+    with (log_dir / DETAIL).open("ab") as stream:
+        stream.write(line)
+    with (log_dir / SUMMARY).open("ab") as stream:
+        stream.write(b"\xff\xfe\n")
+    assert read(log_dir, metric=None).detail.facts["sut_name"].value == "caf\N{REPLACEMENT CHARACTER}"
+
+
+def test_windows_line_ends_are_read(write: Write, log_dir: Path) -> None:
+    write()
+    for name in (DETAIL, SUMMARY, ACCURACY):
+        path = log_dir / name
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert read(log_dir, metric=None).detail.facts["result_validity"].value == "VALID"
+    accuracy = read(log_dir, metric="accuracy").accuracy
+    assert accuracy is not None
+    assert accuracy.quality.value == 76.5

@@ -1,0 +1,260 @@
+"""The story of a case, with a harness whose program writes the logs that a test asks for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import tempfile
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_mlperf import rounds
+from pytest_mlperf.hardware import Device, Host, Inventory, skus
+from pytest_mlperf.harness import Command, Preparation
+from pytest_mlperf.matrix import HarnessTerms, Settings
+from pytest_mlperf.pipeline import Site, run_case
+from pytest_mlperf.record import Measurement, from_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pytest_mlperf.matrix import Case
+    from pytest_mlperf.placement import Placement
+    from pytest_mlperf.record import Record
+    from pytest_mlperf.rounds import Round
+    from tests.unit.conftest import DetailLine, MakeCase
+
+ROUND = rounds.load("v2.0")
+A2 = Device(name="NVIDIA A2", uuid="GPU-0", pci_device="25B6", memory_bytes=15 * 2**30, power_limit_w=60)
+HOST = Host(cores=1, cpu=None, memory_bytes=None, board=None)
+FOOTER = "\nNo warnings encountered during test.\n\nNo errors encountered during test.\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scripted:
+    """A harness that writes files with `prepare`, and runs a program that exits."""
+
+    files: Mapping[str, str] = field(default_factory=dict)
+    code: int = 0
+    lacks: str | None = None
+
+    def terms(self, mlperf_round: Round) -> HarnessTerms:
+        return HarnessTerms(system_suffix="", benchmarks=mlperf_round.benchmarks)
+
+    def missing(self) -> str | None:
+        return self.lacks
+
+    def estimated_duration_s(self, case: Case, mlperf_round: Round) -> float | None:
+        del case, mlperf_round
+        return None
+
+    def prepare(self, case: Case, placement: Placement, *, mlperf_round: Round, folder: Path) -> Preparation:
+        del case, placement, mlperf_round
+        logs = folder / "loadgen"
+        logs.mkdir()
+        for name, text in self.files.items():
+            (logs / name).write_text(text, encoding="utf-8")
+        argv = (sys.executable, "-c", f"raise SystemExit({self.code})")
+        step = Command(name="run", argv=argv, env=os.environ)
+        return Preparation(steps=(step,), log_dir=logs, time_limit_s=30)
+
+
+@pytest.fixture(autouse=True)
+def _locks_of_this_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the lock of the host out of the way of other sessions."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(
+        inventory=Inventory(host=HOST, devices=(A2, replace(A2, uuid=None)), blind=()),
+        skus=skus.load(),
+        rounds={"v2.0": ROUND},
+        harnesses={"custom": Scripted()},
+        output=tmp_path / "out",
+        strict=False,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Story:
+    """Runs cases on a site with a harness that leaves these logs."""
+
+    site: Site
+    detail_line: DetailLine
+
+    def performance(self, case: Case, verdict: str = "VALID", **facts: Any) -> Record:
+        stated = {"effective_test_mode": case.mode, "effective_scenario": case.scenario, **facts}
+        lines = [self.detail_line(k, v) for k, v in {**stated, "result_validity": verdict}.items()]
+        summary = f"Result is : {verdict}\n{FOOTER}"
+        return self.run(
+            case,
+            Scripted(files={"mlperf_log_detail.txt": "".join(lines), "mlperf_log_summary.txt": summary}),
+        )
+
+    def accuracy(self, case: Case, line: str) -> Record:
+        facts = {"effective_test_mode": case.mode, "effective_scenario": case.scenario}
+        log = "[\n]\n"
+        files = {
+            "mlperf_log_detail.txt": "".join(self.detail_line(k, v) for k, v in facts.items()),
+            "mlperf_log_summary.txt": FOOTER,
+            "mlperf_log_accuracy.json": log,
+            "accuracy.txt": f"{line}\nhash={hashlib.sha256(log.encode()).hexdigest()}\n",
+        }
+        return self.run(case, Scripted(files=files))
+
+    def run(self, case: Case, harness: Scripted) -> Record:
+        return run_case(case, replace(self.site, harnesses={"custom": harness}))
+
+
+@pytest.fixture
+def story(site: Site, detail_line: DetailLine) -> Story:
+    return Story(site=site, detail_line=detail_line)
+
+
+def test_a_valid_run_passes_with_its_measurement(story: Story, make_case: MakeCase) -> None:
+    record = story.performance(make_case(), result_samples_per_second=1234.5)
+    assert (record.ending, record.verdict, record.reason) == ("pass", "VALID", None)
+    assert record.measurements == (
+        Measurement(name="result_samples_per_second", value=1234.5, unit="samples/s"),
+    )
+    assert record.devices == ("GPU-0", "NVIDIA A2")
+    assert record.folder == f"cases/{record.case.id}"
+    assert record.started_at is not None
+    assert record.started_at.endswith("+00:00")
+    assert record.duration_s is not None
+    assert record.waited_s is not None
+    assert 0 <= record.waited_s <= record.duration_s
+
+
+def test_an_invalid_run_fails_with_what_was_expected(story: Story, make_case: MakeCase) -> None:
+    record = story.performance(make_case(), verdict="INVALID", effective_scenario="Server")
+    assert (record.ending, record.verdict) == ("fail", "INVALID")
+    assert record.reason == (
+        "effective_scenario is broken: expected Offline, observed Server [loadgen/mlperf_log_detail.txt:2]; "
+        "result_validity is broken: expected VALID, observed INVALID [loadgen/mlperf_log_detail.txt:3]"
+    )
+
+
+@pytest.mark.parametrize(("quality", "ending", "verdict"), [(90.1, "pass", "PASS"), (88.5, "fail", "FAIL")])
+def test_an_accuracy_run_is_held_to_its_target(
+    quality: float, ending: str, verdict: str, story: Story, make_case: MakeCase
+) -> None:
+    case = make_case(mode="AccuracyOnly")
+    record = story.accuracy(case, f"{{'exact_match': 80.0, 'f1': {quality}}}")
+    assert (record.ending, record.verdict) == (ending, verdict)
+    assert record.measurements == (
+        Measurement(name="AccuracyValue", value=quality, unit="%"),
+        Measurement(name="ThresholdValue", value=89.96526, unit="%"),
+    )
+
+
+# Keys of the detail log, and those that are measured in each scenario.
+MEASURED = {
+    "SingleStream": ["result_90.00_percentile_latency_ns", "early_stopping_latency_ss"],
+    "MultiStream": ["result_99.00_percentile_per_query_latency_ns", "early_stopping_latency_ms"],
+    "Server": [
+        "result_scheduled_samples_per_sec",
+        "result_completed_samples_per_sec",
+        "result_99.00_percentile_latency_ns",
+    ],
+    "Offline": ["result_samples_per_second"],
+}
+
+
+@pytest.mark.parametrize("scenario", MEASURED)
+def test_each_scenario_has_its_headline_values(scenario: str, story: Story, make_case: MakeCase) -> None:
+    facts: dict[str, Any] = {key: len(key) for keys in MEASURED.values() for key in keys}
+    record = story.performance(make_case(scenario=scenario), **facts)
+    assert [(m.name, m.value) for m in record.measurements] == [(key, len(key)) for key in MEASURED[scenario]]
+    rates = ("per_second", "per_sec")
+    assert [m.unit for m in record.measurements] == [
+        "samples/s" if key.endswith(rates) else "ns" for key in MEASURED[scenario]
+    ]
+
+
+def test_a_value_that_the_log_does_not_state_is_not_measured(story: Story, make_case: MakeCase) -> None:
+    assert story.performance(make_case()).measurements == ()
+
+
+@pytest.mark.xfail(strict=True, raises=(ValueError, TypeError), reason="a value is taken for a number")
+@pytest.mark.parametrize("value", ["fast", None, [1]])
+def test_a_value_that_is_no_number_is_an_error(value: Any, story: Story, make_case: MakeCase) -> None:
+    assert story.performance(make_case(), result_samples_per_second=value).ending == "error"
+
+
+def test_a_harness_that_fails_is_an_error(story: Story, make_case: MakeCase) -> None:
+    record = story.run(make_case(), Scripted(code=7))
+    assert (record.ending, record.verdict) == ("error", None)
+    assert str(record.reason).startswith("stderr.txt: step 'run' exited with 7 after ")
+    assert record.folder is not None
+
+
+def test_logs_that_are_missing_are_an_error(story: Story, make_case: MakeCase) -> None:
+    record = story.run(make_case(), Scripted())
+    assert record.ending == "error"
+    assert str(record.reason).startswith("loadgen/mlperf_log_detail.txt: the file is missing")
+
+
+def test_a_second_run_of_a_case_is_an_error(story: Story, make_case: MakeCase) -> None:
+    assert story.performance(make_case()).ending == "pass"
+    record = story.performance(make_case())
+    assert record.ending == "error"
+    assert "the case has run in this session already (do two tests ask for mlperf_record?)" in str(
+        record.reason
+    )
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(site: Site, make_case: MakeCase) -> None:
+    site.output.touch()
+    record = run_case(make_case(), site)
+    assert (record.ending, record.folder, record.waited_s) == ("error", None, None)
+    assert str(record.reason).endswith(": cannot make the folder: Not a directory")
+
+
+def test_hardware_that_is_not_here_leaves_no_folder(site: Site, make_case: MakeCase) -> None:
+    record = run_case(make_case(sku="A30x8"), site)
+    assert (record.ending, record.folder, record.findings) == ("unplaced", None, ())
+    assert record.reason == "needs 8x A30 (24 GiB, 165 W), found 2x NVIDIA A2 (15 GiB, 60 W)"
+    assert not site.output.exists()
+
+
+def test_hardware_that_was_promised_is_a_failure(site: Site, make_case: MakeCase) -> None:
+    record = run_case(make_case(sku="A30x8"), replace(site, strict=True))
+    assert (record.ending, record.verdict, record.folder) == ("fail", None, None)
+    assert record.reason == (
+        "promised hardware is broken: expected 8x A30 (24 GiB, 165 W), "
+        "observed 2x NVIDIA A2 (15 GiB, 60 W) [matrices/m.yaml:7]"
+    )
+
+
+def test_a_harness_that_is_not_here_leaves_a_case_unplaced(story: Story, make_case: MakeCase) -> None:
+    record = story.run(make_case(), Scripted(lacks="not installed"))
+    assert (record.ending, record.reason) == ("unplaced", "needs harness 'custom', found not installed")
+
+
+@pytest.mark.parametrize(
+    ("changes", "shared"),
+    [
+        pytest.param({}, False, id="performance"),
+        pytest.param({"settings": Settings(share_host=True)}, True, id="performance, shared"),
+        pytest.param({"mode": "AccuracyOnly"}, True, id="accuracy"),
+    ],
+)
+def test_a_measurement_has_the_host_alone(
+    changes: dict[str, Any], *, shared: bool, story: Story, make_case: MakeCase
+) -> None:
+    assert story.run(make_case(**changes), Scripted(code=1)).shared_host is shared
+
+
+def test_the_record_stands_in_the_folder_of_its_case(site: Site, story: Story, make_case: MakeCase) -> None:
+    for case in (make_case(), make_case(id="other")):
+        record = story.run(case, Scripted(code=1))
+        text = (site.output / str(record.folder) / "record.json").read_text(encoding="utf-8")
+        assert from_json(json.loads(text)) == record

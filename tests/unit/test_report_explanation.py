@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from textwrap import dedent
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_mlperf.errors import Place
+from pytest_mlperf.matrix import Settings
+from pytest_mlperf.record import Measurement
+from pytest_mlperf.report.explanation import explain, headline
+from pytest_mlperf.verdict import Finding
+
+if TYPE_CHECKING:
+    from tests.unit.conftest import MakeCase, MakeRecord
+
+ID = "bert-A2x2_TRT-custom_k_99_MaxP-Offline-PerformanceMode"
+QPS = Measurement(name="result_samples_per_second", value=1234.5, unit="samples/s")
+HOLDS = Finding(rule="LoadGen errors", expected="none", observed="none", satisfied=True, source="LoadGen")
+BROKEN = Finding(
+    rule="result_validity",
+    expected="VALID",
+    observed="INVALID",
+    satisfied=False,
+    source="MLPerf Inference Rules, LoadGen",
+    place=Place(path="loadgen/mlperf_log_detail.txt", line=12),
+    advice="Increase expected QPS.",
+)
+PLAIN = Finding(rule="quality", expected=">= 2", observed="1", satisfied=False, source="Rules")
+
+
+def lines(text: str) -> str:
+    return dedent(text).strip("\n")
+
+
+def test_a_passed_case(make_record: MakeRecord) -> None:
+    record = make_record(findings=(HOLDS,), measurements=(QPS,))
+    assert explain(record) == lines(f"""
+        {ID}: VALID
+          result_samples_per_second: 1234.5 samples/s
+          logs: cases/{ID}
+    """)
+
+
+def test_a_failed_case_says_what_was_expected_and_observed_of_each_broken_rule(
+    make_record: MakeRecord,
+) -> None:
+    record = make_record(
+        ending="fail", reason="not shown", findings=(HOLDS, BROKEN, PLAIN), measurements=(QPS,)
+    )
+    assert explain(record) == lines(f"""
+        {ID}: INVALID
+          result_validity
+            expected: VALID
+            observed: INVALID
+            in: loadgen/mlperf_log_detail.txt:12
+            LoadGen recommends: Increase expected QPS.
+            rule of: MLPerf Inference Rules, LoadGen
+          quality
+            expected: >= 2
+            observed: 1
+            rule of: Rules
+          result_samples_per_second: 1234.5 samples/s
+          logs: cases/{ID}
+    """)
+
+
+def test_an_error_says_its_reason_line_by_line(make_record: MakeRecord) -> None:
+    record = make_record(ending="error", reason="stderr.txt: step 'run' exited with 2\nsecond line")
+    assert explain(record) == lines(f"""
+        {ID}: error
+          stderr.txt: step 'run' exited with 2
+          second line
+          logs: cases/{ID}
+    """)
+
+
+def test_an_unplaced_case(make_record: MakeRecord) -> None:
+    record = make_record(ending="unplaced", folder=None, reason="needs 2x A2, found no accelerator")
+    assert explain(record) == f"{ID}: unplaced\n  needs 2x A2, found no accelerator"
+
+
+def test_a_shortened_case_says_so(make_record: MakeRecord, make_case: MakeCase) -> None:
+    record = make_record(case=make_case(conformance="smoke"), folder="here")
+    assert explain(record) == f"{ID}: VALID (shortened: not submission-valid)\n  logs: here"
+
+
+def test_an_expected_failure_says_why(make_record: MakeRecord, make_case: MakeCase) -> None:
+    case = make_case(mode="AccuracyOnly", settings=Settings(expected_failure="the fan is broken"))
+    record = make_record(case=case, ending="fail", folder="here")
+    assert explain(record) == f"{ID}: FAIL\n  expected to fail: the fan is broken\n  logs: here"
+
+
+HEADLINES: dict[str, tuple[str, str, tuple[Measurement, ...]]] = {
+    "VALID, 1234.5 samples/s": ("pass", "PerformanceOnly", (QPS,)),
+    "INVALID, 1234.5 samples/s": ("fail", "PerformanceOnly", (QPS,)),
+    # Of several measurements the first.
+    "PASS, 90.874 %": (
+        "pass",
+        "AccuracyOnly",
+        (Measurement(name="AccuracyValue", value=90.874, unit="%"), QPS),
+    ),
+    "VALID, 7.051 ms": (
+        "pass",
+        "PerformanceOnly",
+        (Measurement(name="latency", value=7_051_234, unit="ns"),),
+    ),
+    "FAIL": ("fail", "AccuracyOnly", ()),
+    "error": ("error", "AccuracyOnly", ()),
+    "unplaced": ("unplaced", "PerformanceOnly", ()),
+}
+
+
+@pytest.mark.parametrize("words", HEADLINES)
+def test_the_headline(words: str, make_record: MakeRecord, make_case: MakeCase) -> None:
+    ending, mode, measurements = HEADLINES[words]
+    record = make_record(case=make_case(mode=mode), ending=ending, measurements=measurements)
+    assert headline(record) == words

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_mlperf.record import Measurement
+from pytest_mlperf.report.properties import properties
+
+if TYPE_CHECKING:
+    from tests.unit.conftest import MakeCase, MakeRecord
+
+NAME = "A2x2_TRT-custom_k_99_MaxP-Offline-PerformanceMode"
+QPS = Measurement(name="result_samples_per_second", value=98887.25, unit="samples/s")
+P90 = Measurement(name="result_90.00_percentile_latency_ns", value=1500, unit="ns")
+
+
+def test_what_a_record_is_of_how_it_ended_and_what_was_measured(make_record: MakeRecord) -> None:
+    assert list(properties(make_record(measurements=(QPS, P90)))) == [
+        ("metric", NAME),
+        ("value", "1.0"),
+        ("unit", "VALID/INVALID"),
+        ("benchmark", "bert"),
+        ("scenario", "Offline"),
+        ("mode", "PerformanceOnly"),
+        ("SKU", "A2x2"),
+        ("round", "v2.0"),
+        ("conformance", "round"),
+        ("ending", "pass"),
+        ("result_samples_per_second", "98887.2 samples/s"),
+        ("result_90.00_percentile_latency_ns", "1500 ns"),
+    ]
+
+
+def test_a_failed_accuracy_run_of_smoke_conformance(make_record: MakeRecord, make_case: MakeCase) -> None:
+    case = make_case(mode="AccuracyOnly", conformance="smoke")
+    found = dict(properties(make_record(case=case, ending="fail", shared_host=True)))
+    assert (found["value"], found["unit"], found["ending"]) == ("0.0", "PASS/FAIL", "fail")
+    assert found["conformance"] == "smoke (shortened: not submission-valid)"
+    assert "shared_host" not in found
+
+
+@pytest.mark.parametrize("ending", ["unplaced", "error", "dropped"])
+def test_without_a_verdict_there_is_no_value(ending: str, make_record: MakeRecord) -> None:
+    found = dict(properties(make_record(ending=ending)))
+    assert found["ending"] == ending
+    assert not {"value", "unit"} & found.keys()
+
+
+@pytest.mark.parametrize(
+    ("shared", "told"),
+    [
+        pytest.param(True, "yes: other cases may have run at the same time", id="shared"),
+        pytest.param(False, None, id="alone"),
+        pytest.param(None, None, id="nothing ran"),
+    ],
+)
+def test_a_measurement_on_a_shared_host_says_so(
+    *, shared: bool | None, told: str | None, make_record: MakeRecord
+) -> None:
+    assert dict(properties(make_record(shared_host=shared))).get("shared_host") == told

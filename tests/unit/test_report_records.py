@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_mlperf import __version__
+from pytest_mlperf.record import Measurement, from_json
+from pytest_mlperf.report.conformance import add_up
+from pytest_mlperf.report.records import FILE, RecordFile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.unit.conftest import MakeRecord, StartPython
+
+STARTED_AT = "2026-01-02T03:04:05+00:00"
+
+
+def content(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / FILE).read_text(encoding="utf-8").splitlines()]
+
+
+def new_file(folder: Path) -> RecordFile:
+    return RecordFile(folder, inventory={"devices": []}, started_at=STARTED_AT)
+
+
+def test_a_file_is_a_header_records_and_a_footer(tmp_path: Path, make_record: MakeRecord) -> None:
+    records = [make_record(), make_record(ending="dropped", reason="caf\u00e9\nthe second line")]
+    file = new_file(tmp_path)
+    file.add(*records)
+    file.close(add_up(records))
+    header, *lines, footer = content(tmp_path)
+    assert FILE == "records.jsonl"
+    assert header == {
+        "header": {
+            "format": 1,
+            "pytest_mlperf": __version__,
+            "started_at": STARTED_AT,
+            "inventory": {"devices": []},
+        }
+    }
+    assert [from_json(line["record"]) for line in lines] == records
+    assert footer == {
+        "footer": {
+            "conformance": "conformant",
+            "endings": {"pass": 1, "fail": 0, "unplaced": 0, "error": 0, "dropped": 1},
+        }
+    }
+
+
+def test_a_record_is_on_the_disk_as_soon_as_it_is_added(tmp_path: Path, make_record: MakeRecord) -> None:
+    file = new_file(tmp_path)
+    assert len(content(tmp_path)) == 1
+    file.add(make_record())
+    assert len(content(tmp_path)) == 2
+    file.add(make_record(), make_record())
+    assert len(content(tmp_path)) == 4
+    file.close(add_up([]))
+
+
+def test_a_file_is_never_overwritten(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text("precious", encoding="utf-8")
+    with pytest.raises(FileExistsError):
+        new_file(tmp_path)
+    assert (tmp_path / FILE).read_text(encoding="utf-8") == "precious"
+
+
+WRITER = """
+import json, sys
+from pathlib import Path
+from pytest_mlperf.record import from_json
+from pytest_mlperf.report.records import RecordFile
+
+record = from_json(json.load(sys.stdin))
+file = RecordFile(Path(sys.argv[1]), inventory={}, started_at="now")
+while True:
+    file.add(record)
+"""
+
+
+def test_a_killed_writer_leaves_whole_lines(
+    tmp_path: Path, make_record: MakeRecord, start_python: StartPython
+) -> None:
+    record = make_record(reason="long " * 5000)
+    writer = start_python(WRITER, tmp_path)
+    assert writer.stdin is not None
+    json.dump(record.to_json(), writer.stdin)
+    writer.stdin.close()
+    path = tmp_path / FILE
+    for _ in range(1000):
+        if path.exists() and path.stat().st_size > 200_000:
+            break
+        time.sleep(0.01)
+    os.kill(writer.pid, signal.SIGKILL)
+    writer.wait()
+    text = path.read_text(encoding="utf-8")
+    header, *lines = content(tmp_path)
+    assert text.endswith("\n")
+    assert "header" in header
+    assert len(lines) >= 7
+    assert all(from_json(line["record"]) == record for line in lines)
+
+
+def _refuse_constant(word: str) -> None:
+    raise ValueError(word)
+
+
+@pytest.mark.xfail(strict=True, raises=ValueError, reason="NaN and Infinity are written, which JSON has not")
+@pytest.mark.parametrize("value", [float("nan"), float("inf")], ids=["NaN", "infinite"])
+def test_a_line_is_json_also_when_a_value_is_no_number(
+    value: float, tmp_path: Path, make_record: MakeRecord
+) -> None:
+    file = new_file(tmp_path)
+    file.add(make_record(measurements=(Measurement(name="m", value=value, unit="ns"),)))
+    file.close(add_up([]))
+    for line in (tmp_path / FILE).read_text(encoding="utf-8").splitlines():
+        json.loads(line, parse_constant=_refuse_constant)

@@ -1,0 +1,384 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_mlperf import rounds
+from pytest_mlperf.errors import Place
+from pytest_mlperf.evidence import AccuracyResult, DetailLog, Evidence, Fact, Summary
+from pytest_mlperf.verdict import Finding, Verdict
+from pytest_mlperf.verdict.rules import RULES, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pytest_mlperf.matrix import Mode
+    from tests.unit.conftest import MakeCase
+
+BENCHMARKS = rounds.load("v2.0").benchmarks
+
+
+def fact(key: str, value: Any, file: str = "detail.txt") -> Fact:
+    """Return a fact; its line is the length of its key, so that each has its own."""
+    return Fact(key=key, value=value, place=Place(path=file, line=len(key)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Logs:
+    """What the logs of a run say, short: as LoadGen writes them, but for what is given."""
+
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    errors: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+    constraints: Mapping[str, bool] = field(default_factory=dict)
+    recommendations: Sequence[str] = ()
+    quality: float | None = None
+
+    def evidence(self, mode: str) -> Evidence:
+        facts = {"effective_scenario": "Offline", "effective_test_mode": mode, **self.facts}
+        if mode == "PerformanceOnly":
+            facts.setdefault("result_validity", "VALID")
+        return Evidence(
+            detail=DetailLog(
+                facts={key: fact(key, value) for key, value in facts.items() if value is not None},
+                errors=tuple(fact("error_runtime", message) for message in self.errors),
+                warnings=tuple(fact("generic_message", message) for message in self.warnings),
+            ),
+            summary=Summary(
+                validity=None,
+                constraints={n: fact(n, value, "summary.txt") for n, value in self.constraints.items()},
+                recommendations=tuple(fact("recommendation", text) for text in self.recommendations),
+                errors=fact("errors", len(self.errors), "summary.txt"),
+            ),
+            accuracy=None
+            if self.quality is None
+            else AccuracyResult(
+                quality=fact("f1", self.quality, "accuracy.txt"), log_sha256=fact("hash", "0" * 64)
+            ),
+        )
+
+
+# Logs of a performance run, and each broken rule: as rule, expected, observed and place.
+PERFORMANCE: Mapping[str, tuple[Logs, Sequence[tuple[str, str, str, str | None]]]] = {
+    "VALID": (Logs(), []),
+    "VALID, all constraints satisfied": (
+        Logs(constraints={"Min duration satisfied": True, "Min queries satisfied": True}),
+        [],
+    ),
+    "VALID, with an error": (
+        Logs(errors=["Ending early: out of queries."]),
+        [("LoadGen errors", "none", "1: Ending early: out of queries.", "detail.txt:13")],
+    ),
+    "VALID, with three errors": (
+        Logs(errors=["one", "two", "three"]),
+        [("LoadGen errors", "none", "3: one", "detail.txt:13")],
+    ),
+    "VALID, with a warning": (Logs(warnings=["slow start"]), []),
+    "VALID, with an audit": (
+        Logs(warnings=["slow start", "Audit Config overrides the user's."]),
+        [("audit.config", "none", "Audit Config overrides the user's.", "detail.txt:15")],
+    ),
+    "no verdict": (
+        Logs(facts={"result_validity": None}),
+        [("result_validity", "VALID", "no verdict", None)],
+    ),
+    "another scenario": (
+        Logs(facts={"effective_scenario": "Server"}),
+        [("effective_scenario", "Offline", "Server", "detail.txt:18")],
+    ),
+    "no scenario": (
+        Logs(facts={"effective_scenario": None}),
+        [("effective_scenario", "Offline", "nothing", None)],
+    ),
+    "another mode": (
+        Logs(facts={"effective_test_mode": "SubmissionRun"}),
+        [("effective_test_mode", "PerformanceOnly", "SubmissionRun", "detail.txt:19")],
+    ),
+    "no mode": (
+        Logs(facts={"effective_test_mode": None}),
+        [("effective_test_mode", "PerformanceOnly", "nothing", None)],
+    ),
+    "INVALID, no reason given": (
+        Logs(facts={"result_validity": "INVALID"}),
+        [("result_validity", "VALID", "INVALID", "detail.txt:15")],
+    ),
+    "too short": (
+        Logs(
+            facts={"result_validity": "INVALID", "effective_min_duration_ms": 600000},
+            constraints={"Min duration satisfied": False, "Min queries satisfied": True},
+        ),
+        [
+            ("result_validity", "VALID", "INVALID", "detail.txt:15"),
+            ("Min duration satisfied", ">= 600000 ms", "not satisfied", "summary.txt:22"),
+        ],
+    ),
+    "too few queries": (
+        Logs(
+            facts={
+                "result_validity": "INVALID",
+                "effective_min_query_count": 24576,
+                "result_query_count": 100,
+            },
+            constraints={"Min queries satisfied": False},
+        ),
+        [
+            ("result_validity", "VALID", "INVALID", "detail.txt:15"),
+            ("Min queries satisfied", ">= 24576 queries", "100 queries", "summary.txt:21"),
+        ],
+    ),
+    "too slow": (
+        Logs(
+            facts={
+                "result_validity": "INVALID",
+                "effective_target_latency_ns": 130000000,
+                "result_99.00_percentile_latency_ns": 131000000,
+            },
+            constraints={"Performance constraints satisfied": False},
+        ),
+        [
+            ("result_validity", "VALID", "INVALID", "detail.txt:15"),
+            (
+                "Performance constraints satisfied",
+                "99th percentile <= 130 ms",
+                "131 ms",
+                "summary.txt:33",
+            ),
+        ],
+    ),
+    "early stopping": (
+        Logs(
+            facts={"result_validity": "INVALID", "early_stopping_result": "\n * Run\n unsuccessful.\n"},
+            constraints={"Early stopping satisfied": False},
+        ),
+        [
+            ("result_validity", "VALID", "INVALID", "detail.txt:15"),
+            ("Early stopping satisfied", "Yes", "Run unsuccessful.", "summary.txt:24"),
+        ],
+    ),
+    "a constraint of a later LoadGen": (
+        Logs(facts={"result_validity": "INVALID"}, constraints={"New one satisfied": False}),
+        [
+            ("result_validity", "VALID", "INVALID", "detail.txt:15"),
+            ("New one satisfied", "Yes", "not satisfied", "summary.txt:17"),
+        ],
+    ),
+    "a constraint without its numbers": (
+        Logs(facts={"result_validity": "INVALID"}, constraints={"Min queries satisfied": False}),
+        [
+            ("result_validity", "VALID", "INVALID", "detail.txt:15"),
+            ("Min queries satisfied", "Yes", "not satisfied", "summary.txt:21"),
+        ],
+    ),
+    "everything at once": (
+        Logs(
+            facts={"effective_scenario": "Server", "result_validity": "INVALID"},
+            errors=["broken"],
+            constraints={"Min duration satisfied": False},
+        ),
+        [
+            ("effective_scenario", "Offline", "Server", "detail.txt:18"),
+            ("LoadGen errors", "none", "1: broken", "detail.txt:13"),
+            ("result_validity", "VALID", "INVALID", "detail.txt:15"),
+            ("Min duration satisfied", "Yes", "not satisfied", "summary.txt:22"),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PERFORMANCE)
+def test_a_performance_run_is_held_to_loadgens_verdict(name: str, make_case: MakeCase) -> None:
+    logs, broken = PERFORMANCE[name]
+    verdict = judge(make_case(), BENCHMARKS["bert"], logs.evidence("PerformanceOnly"))
+    assert [_told(finding) for finding in verdict.findings if not finding.satisfied] == broken
+    assert verdict.passed is (not broken)
+
+
+def _told(finding: Finding) -> tuple[str, str, str, str | None]:
+    return finding.rule, finding.expected, finding.observed, str(finding.place) if finding.place else None
+
+
+def test_every_rule_is_found_satisfied_by_a_valid_run(make_case: MakeCase) -> None:
+    verdict = judge(make_case(), BENCHMARKS["bert"], Logs().evidence("PerformanceOnly"))
+    assert [(finding.rule, finding.expected, finding.observed) for finding in verdict.findings] == [
+        ("effective_scenario", "Offline", "Offline"),
+        ("effective_test_mode", "PerformanceOnly", "PerformanceOnly"),
+        ("LoadGen errors", "none", "none"),
+        ("audit.config", "none", "none"),
+        ("result_validity", "VALID", "VALID"),
+    ]
+
+
+@pytest.mark.parametrize("mode", RULES)
+def test_every_rule_names_its_source(mode: Mode, make_case: MakeCase) -> None:
+    verdict = judge(make_case(mode=mode), BENCHMARKS["bert"], Logs(quality=90).evidence(mode))
+    assert {finding.rule: finding.source for finding in verdict.findings} == {
+        "effective_scenario": "MLPerf Inference Rules, LoadGen",
+        "effective_test_mode": "MLPerf Inference Rules, LoadGen",
+        "LoadGen errors": "MLPerf Inference Rules, LoadGen",
+        "audit.config": "MLPerf Inference Rules, compliance tests",
+        **(
+            {"result_validity": "MLPerf Inference Rules, LoadGen"}
+            if mode == "PerformanceOnly"
+            else {"quality (f1)": "MLPerf Inference Rules, quality targets"}
+        ),
+    }
+
+
+def test_recommendations_stand_beside_the_verdict(make_case: MakeCase) -> None:
+    logs = Logs(
+        facts={"result_validity": "INVALID"},
+        constraints={"Min queries satisfied": False},
+        recommendations=["Increase expected QPS.", "Think again."],
+    )
+    verdict = judge(make_case(), BENCHMARKS["bert"], logs.evidence("PerformanceOnly"))
+    advice = {finding.rule: finding.advice for finding in verdict.findings if finding.advice}
+    assert advice == {"result_validity": "Increase expected QPS. Think again."}
+
+
+# Benchmark, level, quality, whether it passes, and what is expected and observed.
+QUALITY = {
+    "above": (
+        ("bert", "99", 90.9),
+        (True, ">= 89.9653 % (99 % of the FP32 reference 90.874 %)", "90.9 %"),
+    ),
+    "exactly at the target": (
+        ("bert", "99", 89.96526),
+        (True, ">= 89.9653 % (99 % of the FP32 reference 90.874 %)", "89.9653 %"),
+    ),
+    "below": (
+        ("bert", "99", 89.9),
+        (False, ">= 89.9653 % (99 % of the FP32 reference 90.874 %)", "89.9 %"),
+    ),
+    "enough for 99 %, not for 99.9 %": (
+        ("bert", "99.9", 90.0),
+        (False, ">= 90.7831 % (99.9 % of the FP32 reference 90.874 %)", "90 %"),
+    ),
+    "a fraction, DICE": (
+        ("3d-unet", "99.9", 0.8634),
+        (True, ">= 0.862447 (99.9 % of the FP32 reference 0.86331)", "0.8634"),
+    ),
+    "a fraction below, DICE": (
+        ("3d-unet", "99", 0.85),
+        (False, ">= 0.854677 (99 % of the FP32 reference 0.86331)", "0.85"),
+    ),
+    "a whole number": (
+        ("ssd-resnet34", "99", 20.0),
+        (True, ">= 19.8 % (99 % of the FP32 reference 20 %)", "20 %"),
+    ),
+    "nothing right": (
+        ("resnet50", "99", 0.0),
+        (False, ">= 75.6954 % (99 % of the FP32 reference 76.46 %)", "0 %"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", QUALITY)
+def test_the_quality_is_held_to_its_part_of_the_reference(name: str, make_case: MakeCase) -> None:
+    (benchmark, level, quality), (passes, expected, observed) = QUALITY[name]
+    case = make_case(mode="AccuracyOnly", benchmark=benchmark, accuracy=level)
+    logs = Logs(quality=quality)
+    verdict = judge(case, BENCHMARKS[benchmark], logs.evidence("AccuracyOnly"))
+    finding = verdict.findings[-1]
+    assert finding == Finding(
+        rule=f"quality ({BENCHMARKS[benchmark].metric})",
+        expected=expected,
+        observed=observed,
+        satisfied=passes,
+        source="MLPerf Inference Rules, quality targets",
+        place=Place(path="accuracy.txt", line=2),
+    )
+    assert verdict.passed is passes
+
+
+@pytest.mark.xfail(strict=True, reason="six digits do not show the difference")
+def test_just_below_the_target_is_seen_to_be_below(make_case: MakeCase) -> None:
+    case = make_case(mode="AccuracyOnly")
+    verdict = judge(case, BENCHMARKS["bert"], Logs(quality=89.965259).evidence("AccuracyOnly"))
+    finding = verdict.findings[-1]
+    assert not finding.satisfied
+    assert finding.observed not in finding.expected
+
+
+@pytest.mark.parametrize(
+    ("logs", "broken"),
+    [
+        pytest.param(Logs(quality=90.9), [], id="pass"),
+        pytest.param(Logs(quality=90.9, errors=["lost"]), ["LoadGen errors"], id="error"),
+        pytest.param(Logs(quality=90.9, warnings=["Audit Config"]), ["audit.config"], id="audit"),
+        pytest.param(
+            Logs(quality=90.9, facts={"effective_test_mode": "PerformanceOnly"}),
+            ["effective_test_mode"],
+            id="performance run",
+        ),
+        pytest.param(
+            Logs(quality=1.0, facts={"effective_scenario": "Server"}),
+            ["effective_scenario", "quality (f1)"],
+            id="another scenario, and bad",
+        ),
+        pytest.param(
+            Logs(quality=90.9, facts={"result_validity": "INVALID"}), [], id="verdict of no interest"
+        ),
+    ],
+)
+def test_an_accuracy_run_is_held_to_its_rules(logs: Logs, broken: Sequence[str], make_case: MakeCase) -> None:
+    case = make_case(mode="AccuracyOnly")
+    verdict = judge(case, BENCHMARKS["bert"], logs.evidence("AccuracyOnly"))
+    assert [finding.rule for finding in verdict.findings if not finding.satisfied] == broken
+    assert verdict.passed is (not broken)
+
+
+@pytest.mark.xfail(strict=True, reason="the rule of quality says nothing when there is none")
+def test_an_accuracy_run_without_quality_does_not_pass(make_case: MakeCase) -> None:
+    case = make_case(mode="AccuracyOnly")
+    assert not judge(case, BENCHMARKS["bert"], Logs().evidence("AccuracyOnly")).passed
+
+
+def test_each_mode_has_rules() -> None:
+    assert {mode: [rule.__name__ for rule in rules] for mode, rules in RULES.items()} == {
+        "PerformanceOnly": ["of_the_case", "no_errors", "no_audit", "valid"],
+        "AccuracyOnly": ["of_the_case", "no_errors", "no_audit", "quality"],
+    }
+
+
+HOLDS = Finding(rule="r", expected="a", observed="a", satisfied=True, source="s")
+BROKEN = Finding(rule="r", expected="a", observed="b", satisfied=False, source="s")
+
+
+@pytest.mark.parametrize(
+    ("findings", "passed"),
+    [
+        pytest.param((), False, id="no rule applied"),
+        pytest.param((HOLDS,), True, id="one holds"),
+        pytest.param((HOLDS, HOLDS), True, id="all hold"),
+        pytest.param((HOLDS, BROKEN), False, id="one is broken"),
+    ],
+)
+def test_a_verdict_needs_a_rule_and_none_broken(findings: tuple[Finding, ...], *, passed: bool) -> None:
+    assert Verdict(findings=findings).passed is passed
+
+
+@pytest.mark.parametrize(
+    ("finding", "sentence"),
+    [
+        pytest.param(HOLDS, "r holds: expected a, observed a", id="holds"),
+        pytest.param(BROKEN, "r is broken: expected a, observed b", id="broken"),
+        pytest.param(
+            Finding(
+                rule="result_validity",
+                expected="VALID",
+                observed="INVALID",
+                satisfied=False,
+                source="s",
+                place=Place(path="detail.txt", line=3),
+                advice="Increase it.",
+            ),
+            "result_validity is broken: expected VALID, observed INVALID [detail.txt:3]; "
+            "LoadGen recommends: Increase it.",
+            id="with place and advice",
+        ),
+    ],
+)
+def test_a_finding_is_a_sentence(finding: Finding, sentence: str) -> None:
+    assert str(finding) == sentence
