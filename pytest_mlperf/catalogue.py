@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_mlperf import rounds
 from pytest_mlperf.errors import HostError
+from pytest_mlperf.executor import Execute, local
 from pytest_mlperf.hardware import Inventory, host, skus
 from pytest_mlperf.hardware.nvidia import Nvml
 from pytest_mlperf.harness.nvidia import Nvidia
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from pytest_mlperf.harness import Harness
 
 PROBES: Mapping[str, Probe] = {"NVML": Nvml()}
+
+EXECUTORS: Mapping[str, Execute] = {"local": local.execute}
 
 HARNESSES: Mapping[str, Harness] = {
     "lwis": Nvidia(name="lwis"),

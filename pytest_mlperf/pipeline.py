@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.errors import MlperfError, Place, RunError
+from pytest_mlperf.errors import EvidenceError, MlperfError, Place, RunError
 from pytest_mlperf.evidence.reading import read
-from pytest_mlperf.executor import local
 from pytest_mlperf.placement import Placement, Unplaced, place
 from pytest_mlperf.placement.leases import host_lease
 from pytest_mlperf.record import Measurement, Record
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from pytest_mlperf.evidence import Evidence
+    from pytest_mlperf.evidence import Evidence, Fact
+    from pytest_mlperf.executor import Execute
     from pytest_mlperf.hardware import Inventory, Sku
     from pytest_mlperf.harness import Harness
     from pytest_mlperf.matrix import Case, Scenario
@@ -42,6 +43,7 @@ class Site:
     skus: Mapping[str, Sku]
     rounds: Mapping[str, Round]
     harnesses: Mapping[str, Harness]
+    execute: Execute
     output: Path
     strict: bool
 
@@ -65,7 +67,7 @@ def run_case(case: Case, site: Site) -> Record:
     record = _run(case, site)
     record = replace(record, started_at=started_at, duration_s=round(time.monotonic() - started, 3))
     if record.folder is not None:
-        text = json.dumps(record.to_json(), indent=1)
+        text = json.dumps(record.to_json(), indent=1, allow_nan=False)
         (site.output / record.folder / RECORD).write_text(text + "\n", encoding="utf-8")
     return record
 
@@ -134,7 +136,7 @@ def _shares(case: Case) -> bool:
 def _observe(case: Case, placement: Placement, site: Site, folder: Path) -> Evidence:
     harness = site.harnesses[case.harness]
     preparation = harness.prepare(case, placement, mlperf_round=site.rounds[case.round], folder=folder)
-    local.execute(preparation, folder)
+    site.execute(preparation, folder)
     metric = site.benchmark(case).metric if case.mode == "AccuracyOnly" else None
     return read(preparation.log_dir, metric=metric)
 
@@ -166,4 +168,10 @@ def _measure(case: Case, benchmark: Benchmark, evidence: Evidence) -> Iterator[M
     for key, unit in _HEADLINES[case.scenario]:
         fact = evidence.detail.facts.get(key)
         if fact is not None:
-            yield Measurement(name=key, value=float(fact.value), unit=unit)
+            yield Measurement(name=key, value=_number(fact), unit=unit)
+
+
+def _number(fact: Fact) -> float:
+    if isinstance(fact.value, int | float) and math.isfinite(fact.value):
+        return float(fact.value)
+    raise EvidenceError(f"{fact.key}: found {fact.value!r}, allowed: a number", place=fact.place)

@@ -96,23 +96,32 @@ def _kill_group(group: int) -> None:
 
 
 def _kill_marked(mark: bytes) -> None:
-    """Kill what left the process group, until a look around finds nothing more (Linux)."""
-    while marked := list(_marked(mark)):
+    """Kill what left the process group, until a look around finds nothing new (Linux)."""
+    known: set[int] = set()
+    while marked := set(_marked(mark)) - known:
+        known |= marked
         for pid in marked:
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(_PAUSE_S)
 
 
 def _marked(mark: bytes) -> Iterator[int]:
     for environment in Path("/proc").glob("[0-9]*/environ"):
-        # A process may be gone, or another user's, by the time it is looked at.
+        # A process may be gone by the time it is looked at, or be of another user.
         with contextlib.suppress(OSError):
             if mark in environment.read_bytes().split(b"\0"):
                 yield int(environment.parent.name)
 
 
 def _exit(returncode: int, *, timed_out: bool, duration_s: float) -> Exit:
-    ended_by = signal.Signals(-returncode).name if returncode < 0 and not timed_out else None
+    ended_by = _name(-returncode) if returncode < 0 and not timed_out else None
     code = returncode if returncode >= 0 else None
     return Exit(code=code, signal=ended_by, timed_out=timed_out, duration_s=duration_s)
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"  # the real-time signals have no names

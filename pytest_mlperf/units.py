@@ -5,11 +5,13 @@ from __future__ import annotations
 _MINUTE_S = 60
 _HOUR_S = 3600
 _MANY = 1000
+_EXACT = 1e15
+"""Whole numbers up to here are exact in a double."""
 
 
 def format_duration(duration_s: float) -> str:
     """Return `2.5 s`, `3 min 20 s` or `2 h 5 min`."""
-    if duration_s < _MINUTE_S:
+    if round(duration_s, 1) < _MINUTE_S:
         return f"{duration_s:.1f} s"
     whole = round(duration_s)
     if whole < _HOUR_S:
@@ -18,19 +20,20 @@ def format_duration(duration_s: float) -> str:
 
 
 def format_number(value: float) -> str:
-    """Return a value with six significant digits and never an exponent below 1e15: `98887.3`, `0.98814`."""
-    if float(value).is_integer() and abs(value) < 1e15:  # noqa: PLR2004
+    """Return a value with six significant digits and no exponent below 1e15: `98887.3`, `0.98814`."""
+    if float(value).is_integer() and abs(value) < _EXACT:
         return str(int(value))
     if abs(value) >= _MANY:
         return f"{value:.1f}"
-    return f"{value:.6g}"
+    short = f"{value:.6g}"
+    return f"{value:.12f}".rstrip("0") if "e" in short else short
 
 
 def format_quantity(value: float, unit: str) -> str:
     """Return value and unit, nanoseconds as `136.9 us` or `7.051 ms`."""
     if unit != "ns":
         return f"{format_number(value)} {unit}"
-    for factor, larger in ((1e9, "s"), (1e6, "ms"), (1e3, "us")):
-        if value >= factor:
+    for factor, larger in ((1, "ns"), (1e3, "us"), (1e6, "ms")):
+        if float(f"{value / factor:.4g}") < _MANY:
             return f"{value / factor:.4g} {larger}"
-    return f"{value:.4g} ns"
+    return f"{format_number(value / 1e9) if value >= _MANY * 1e9 else f'{value / 1e9:.4g}'} s"

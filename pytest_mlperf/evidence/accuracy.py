@@ -14,7 +14,7 @@ from pytest_mlperf.evidence import AccuracyResult, Fact
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_NUMBER = r"([\d.]+)"
+_NUMBER = r"(\d+\.?\d*(?:[eE][-+]?\d+)?)(?![\w.])"
 PATTERNS: Mapping[str, re.Pattern[str]] = {
     "accuracy": re.compile(rf"^accuracy={_NUMBER}%?"),
     "auc": re.compile(rf"^AUC={_NUMBER}%?"),

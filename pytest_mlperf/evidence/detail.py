@@ -44,9 +44,11 @@ def _entry(line: str, place: Place) -> dict[str, Any]:
         raise EvidenceError(f"found {line[:40]!r}, allowed: lines that start with {_PREFIX!r}", place=place)
     try:
         entry = json.loads(line[len(_PREFIX) :])
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         hint = "LoadGen escapes no text, and writes numbers such as inf"
         raise EvidenceError(f"not JSON: {error}", place=place, hint=hint) from error
     if not isinstance(entry, dict) or not {"key", "value", "metadata"} <= entry.keys():
         raise EvidenceError("found no key, value and metadata", place=place)
+    if not isinstance(entry["key"], str) or not isinstance(entry["metadata"], dict):
+        raise EvidenceError("found another shape, allowed: text as key, a mapping as metadata", place=place)
     return entry

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.errors import EvidenceError, Place
 from pytest_mlperf.evidence import AccuracyResult, DetailLog, Evidence, Summary, accuracy, detail, summary
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 DETAIL = "mlperf_log_detail.txt"
@@ -25,10 +27,12 @@ def read(log_dir: Path, *, metric: str | None) -> Evidence:
     metric: that the accuracy script computed; None for a performance run, which has no accuracy
     Raises EvidenceError naming the file and the reason.
     """
-    with _existing(log_dir / DETAIL).open(encoding="utf-8", errors="replace") as lines:
-        details = detail.parse(lines, _shown(log_dir / DETAIL))
-    path = _existing(log_dir / SUMMARY)
-    words = summary.parse(path.read_text(encoding="utf-8", errors="replace"), _shown(path))
+    path = log_dir / DETAIL
+    with _readable(path), path.open(encoding="utf-8", errors="replace") as lines:
+        details = detail.parse(lines, _shown(path))
+    path = log_dir / SUMMARY
+    with _readable(path):
+        words = summary.parse(path.read_text(encoding="utf-8", errors="replace"), _shown(path))
     _agree(details, words, log_dir)
     return Evidence(
         detail=details,
@@ -41,14 +45,16 @@ def _shown(path: Path) -> str:
     return f"{path.parent.name}/{path.name}"
 
 
-def _existing(path: Path) -> Path:
-    if not path.is_file():
-        raise EvidenceError(
-            "the file is missing",
-            place=Place(path=_shown(path)),
-            hint="did the harness run? see stderr.txt of the case",
-        )
-    return path
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while a file is read into an EvidenceError that names it."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        hint = "did the harness run? see stderr.txt of the case"
+        raise EvidenceError("the file is missing", place=Place(path=_shown(path)), hint=hint) from error
+    except OSError as error:
+        raise EvidenceError(f"cannot be read: {error.strerror}", place=Place(path=_shown(path))) from error
 
 
 def _agree(details: DetailLog, words: Summary, log_dir: Path) -> None:
@@ -86,17 +92,22 @@ _TWO_RUNS = "are they logs of two runs?"
 
 
 def _accuracy(log_dir: Path, metric: str) -> AccuracyResult:
-    path = _existing(log_dir / ACCURACY)
-    result = accuracy.parse(path.read_text(encoding="utf-8", errors="replace"), _shown(path), metric)
-    log = _existing(log_dir / ACCURACY_LOG)
-    digest = hashlib.sha256()
-    with log.open("rb") as stream:
-        while block := stream.read(_BLOCK_BYTES):
-            digest.update(block)
-    if digest.hexdigest() != result.log_sha256.value:
+    path = log_dir / ACCURACY
+    with _readable(path):
+        result = accuracy.parse(path.read_text(encoding="utf-8", errors="replace"), _shown(path), metric)
+    found = _sha256(log_dir / ACCURACY_LOG)
+    if found != result.log_sha256.value:
         raise EvidenceError(
-            f"was computed from another accuracy log: {log.name} has the hash {digest.hexdigest()[:12]}...",
+            f"was computed from another accuracy log: {ACCURACY_LOG} has the hash {found[:12]}...",
             place=result.log_sha256.place,
             hint="did two runs write into one folder?",
         )
     return result
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with _readable(path), path.open("rb") as stream:
+        while block := stream.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()

@@ -33,9 +33,9 @@ def _strict_number(value: Any) -> Any:
 
 
 Name = Annotated[StrictStr, Field(min_length=1)]
-Positive = Annotated[float, BeforeValidator(_strict_number), Field(gt=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_strict_number)]
 Percentage = Annotated[
-    Accuracy, BeforeValidator(_percentage), WithJsonSchema({"enum": [99, 99.9], "description": "% of FP32"})
+    Accuracy, BeforeValidator(_percentage), WithJsonSchema({"enum": [99, 99.9, "99", "99.9"]})
 ]
 # One value or a list of them, without repetition.
 Names = Annotated[list[Name], BeforeValidator(_listed), Field(min_length=1)]

@@ -6,6 +6,7 @@ All problems of a file are reported together, each at its line.
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +18,11 @@ from pytest_mlperf.matrix.document import Axes, Document, Options, Override
 from pytest_mlperf.matrix.source import Source, read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 MAX_CASES = 100_000
+_LONGEST = 200
 
 AXES = ("sku", "benchmark", "harness", "accuracy", "power", "scenario", "mode")
 _DEFAULT_AXES: Mapping[str, list[Any]] = {"accuracy": ["99"], "power": ["MaxP"]}
@@ -93,7 +95,7 @@ def _document(source: Source) -> Document:
 
 def _shape_problem(source: Source, error: dict[str, Any]) -> Problem:
     where: tuple[str | int, ...] = error["loc"]
-    found = error["input"]
+    found = _written(error["input"])
     place = source.place(where)
     if error["type"] == "extra_forbidden":
         allowed = _keys(where[:-1])
@@ -103,10 +105,19 @@ def _shape_problem(source: Source, error: dict[str, Any]) -> Problem:
         return Problem(what=f"{_dotted(where[:-1])}: key '{where[-1]}' is missing", place=place)
     if error["type"] == "literal_error":
         expected = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ")
-        what = f"{_dotted(where)}: found {found!r}, allowed: {expected}"
-        return Problem(what=what, place=place, hint=nearest(str(found), expected.split(", ")))
+        what = f"{_dotted(where)}: found {found}, allowed: {expected}"
+        return Problem(what=what, place=place, hint=nearest(str(error["input"]), expected.split(", ")))
     message = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    return Problem(what=f"{_dotted(where)}: found {found!r}, allowed: {message}", place=place)
+    return Problem(what=f"{_dotted(where)}: found {found}, allowed: {message}", place=place)
+
+
+def _written(value: Any) -> str:
+    """Return a value as it could stand in the message, however large it is."""
+    try:
+        text = repr(value)
+    except ValueError:
+        return "a number of too many digits"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def _keys(where: tuple[str | int, ...]) -> list[str]:
@@ -146,7 +157,10 @@ class _Expansion:
     def _points(self) -> dict[_Point, tuple[str | int, ...]]:
         """Return the points of the matrix, each with the block that names it."""
         points: dict[_Point, tuple[str | int, ...]] = {}
+        wrong = self._check_words()
         for where, block in self._blocks():
+            if where in wrong or ("axes",) in wrong:
+                continue
             values = self._completed(where, block)
             size = 1
             for axis in AXES:
@@ -171,39 +185,46 @@ class _Expansion:
         before = len(self.problems)
         values: dict[str, list[Any]] = {}
         for axis in AXES:
-            own = getattr(block, axis)
-            found = own or getattr(self.document.axes, axis) or _DEFAULT_AXES.get(axis)
+            found = getattr(block, axis) or getattr(self.document.axes, axis) or _DEFAULT_AXES.get(axis)
             if not found:
-                self._problem(where, f"no value on the axis '{axis}', neither here nor in 'axes'")
+                elsewhere = ", nor in 'axes'" if where != ("axes",) else ""
+                self._problem(where, f"no value on the axis '{axis}' here{elsewhere}")
                 continue
-            for value in {v for v in found if found.count(v) > 1}:
-                self._problem((*where, axis), f"'{value}' stands here twice")
             values[axis] = found
-        self._check_words(where, values)
         if len(self.problems) == before:
             self._check_combinations(where, values)
         return values if len(self.problems) == before else {}
 
-    def _check_words(self, where: tuple[str | int, ...], values: Mapping[str, list[Any]]) -> None:
-        known: dict[str, Iterable[str]] = {
+    def _check_words(self) -> set[tuple[str | int, ...]]:
+        """Look at every word once, where it is written; return the blocks with a word that is wrong."""
+        benchmarks = {name for terms in self.vocabulary.harnesses.values() for name in terms.benchmarks}
+        known: dict[str, Collection[str]] = {
             "sku": self.vocabulary.system_ids,
             "harness": self.vocabulary.harnesses,
-            "benchmark": {b for terms in self.vocabulary.harnesses.values() for b in terms.benchmarks},
+            "benchmark": benchmarks,
         }
-        for axis, allowed in known.items():
-            for word in values.get(axis, []):
-                if word not in set(allowed):
-                    self.problems.append(_unknown(self.source, self._spot(where, axis, word), word, allowed))
+        wrong: set[tuple[str | int, ...]] = set()
+        blocks = [(("axes",), self.document.axes), *self._blocks()]
+        for where, block in dict(blocks).items():
+            before = len(self.problems)
+            for axis in AXES:
+                words = getattr(block, axis) or []
+                for word in (word for word, count in Counter(words).items() if count > 1):
+                    self._problem((*where, axis), f"'{word}' stands here twice")
+                for word in words:
+                    if axis in known and word not in known[axis]:
+                        spot = self._spot(where, axis, word)
+                        self.problems.append(_unknown(self.source, spot, word, known[axis]))
+            if len(self.problems) > before:
+                wrong.add(where)
+        return wrong
 
     def _spot(self, where: tuple[str | int, ...], axis: str, word: str) -> tuple[str | int, ...]:
-        """Return where a value of a block stands: in the block itself, or in `axes`."""
-        block: Any = self.source.content
-        for part in where:
-            block = block[part]
-        base, written = (
-            (where, block[axis]) if axis in block else (("axes",), self.source.content["axes"][axis])
-        )
-        return (*base, axis, written.index(word)) if isinstance(written, list) else (*base, axis)
+        """Return where a value of a block stands: in a list, or alone."""
+        written: Any = self.source.content
+        for part in (*where, axis):
+            written = written[part]
+        return (*where, axis, written.index(word)) if isinstance(written, list) else (*where, axis)
 
     def _check_combinations(self, where: tuple[str | int, ...], values: Mapping[str, list[Any]]) -> None:
         for harness, name in itertools.product(values["harness"], values["benchmark"]):
@@ -220,6 +241,8 @@ class _Expansion:
 
     def _exclude(self, points: dict[_Point, tuple[str | int, ...]]) -> None:
         for index, selector in enumerate(self.document.exclude):
+            if not any(getattr(selector, axis) for axis in AXES):
+                self._problem(("exclude", index), "names no axis, and would leave out every case")
             for point in self._selected(("exclude", index), selector, points):
                 del points[point]
 

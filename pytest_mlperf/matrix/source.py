@@ -6,8 +6,8 @@ may not make a small file large.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -16,6 +16,7 @@ from pytest_mlperf.errors import ConfigurationError, Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     Path_ = tuple[str | int, ...]
 
@@ -24,6 +25,12 @@ MAX_NODES = 100_000
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MERGE = "tag:yaml.org,2002:merge"
+_SCALARS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "timestamp")}
+_PLAIN = {
+    yaml.MappingNode: {"tag:yaml.org,2002:map"},
+    yaml.SequenceNode: {"tag:yaml.org,2002:seq"},
+    yaml.ScalarNode: _SCALARS,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +67,8 @@ def read(path: Path) -> Source:
     try:
         node = yaml.compose(text, Loader=_Loader)
         content = None if node is None else builder.build(node, ())
+    except RecursionError as error:
+        raise ConfigurationError("found values too deep in each other", place=Place(path=shown)) from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else None
@@ -73,10 +82,8 @@ def read(path: Path) -> Source:
 
 def _shown(path: Path) -> str:
     """Return the path as short as a person standing here would write it."""
-    try:
-        return str(path.resolve().relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
+    relative = os.path.relpath(path)
+    return str(path.absolute()) if relative.startswith(os.pardir) else relative
 
 
 @dataclass(kw_only=True)
@@ -92,7 +99,9 @@ class _Builder:
     def build(self, node: yaml.Node, where: Path_) -> Any:
         self.nodes += 1
         if self.nodes > MAX_NODES:
-            raise self._error(node, f"aliases make more than {MAX_NODES} values of this file")
+            raise self._error(
+                node, f"found more than {MAX_NODES} values (an alias counts each time that it is used)"
+            )
         if any(node is around for around in self.open_nodes):
             raise self._error(node, "an alias contains itself")
         self.lines.setdefault(where, node.start_mark.line + 1)
@@ -103,24 +112,38 @@ class _Builder:
             self.open_nodes.pop()
 
     def _value(self, node: yaml.Node, where: Path_) -> Any:
+        if node.tag not in _PLAIN[type(node)]:
+            raise self._error(node, f"found the tag {node.tag!r}, allowed: plain values")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, where)
         if isinstance(node, yaml.SequenceNode):
             return [self.build(item, (*where, index)) for index, item in enumerate(node.value)]
-        if node.tag not in self.scalars.yaml_constructors:
-            raise self._error(node, f"found the tag {node.tag!r}, allowed: plain values")
         try:
             return self.scalars.construct_object(node)
         except (ValueError, yaml.YAMLError) as error:
             raise self._error(node, f"not a value: {error}") from error
 
     def _mapping(self, node: yaml.MappingNode, where: Path_) -> dict[str, Any]:
-        merged: dict[str, Any] = {}
+        """Return the mapping: its own keys, and of merged mappings the keys that are not named before."""
+        own = self._own(node, where)
+        merged = [part for key, value in node.value if key.tag == _MERGE for part in self._parts(value)]
+        for part in merged:
+            # Built apart, so that the lines of values that lose do not stay.
+            builder = _Builder(path=self.path, nodes=self.nodes, open_nodes=self.open_nodes)
+            values = builder.build(part, where)
+            self.nodes = builder.nodes
+            new = values.keys() - own.keys()
+            depth = len(where)
+            self.lines |= {
+                at: line for at, line in builder.lines.items() if len(at) > depth and at[depth] in new
+            }
+            own |= {key: values[key] for key in values if key in new}
+        return own
+
+    def _own(self, node: yaml.MappingNode, where: Path_) -> dict[str, Any]:
         own: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if key_node.tag == _MERGE:
-                for part in self._merged(value_node, where):
-                    merged = {**part, **merged}
                 continue
             key = self._key(key_node)
             if key in own:
@@ -128,13 +151,13 @@ class _Builder:
             inner = (*where, key)
             self.lines[inner] = key_node.start_mark.line + 1
             own[key] = self.build(value_node, inner)
-        return {**merged, **own}
+        return own
 
-    def _merged(self, node: yaml.Node, where: Path_) -> Iterator[dict[str, Any]]:
+    def _parts(self, node: yaml.Node) -> Iterator[yaml.MappingNode]:
         for part in node.value if isinstance(node, yaml.SequenceNode) else [node]:
             if not isinstance(part, yaml.MappingNode):
                 raise self._error(part, "'<<' takes a mapping or a list of mappings")
-            yield self.build(part, where)
+            yield part
 
     def _key(self, node: yaml.Node) -> str:
         if not isinstance(node, yaml.ScalarNode) or node.tag != "tag:yaml.org,2002:str":

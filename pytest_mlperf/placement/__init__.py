@@ -46,18 +46,22 @@ def place(sku: Sku, inventory: Inventory) -> Placement | Unplaced:
     matching = tuple(device for device in inventory.devices if _is_of(sku, device))
     if len(matching) == sku.count == len(inventory.devices):
         return Placement(sku=sku.name, devices=matching)
+    if any(_looks_like(sku, device) and device.pci_device != sku.pci_device for device in inventory.devices):
+        ids = ", ".join(sorted({device.pci_device or "unknown" for device in inventory.devices}))
+        found = f"{found_devices(inventory)} with PCI id {ids}"
+        return Unplaced(expected=f"{sku} with PCI id {sku.pci_device}", found=found)
     return Unplaced(expected=str(sku), found=found_devices(inventory))
 
 
 def _is_of(sku: Sku, device: Device) -> bool:
+    return _looks_like(sku, device) and device.pci_device == sku.pci_device
+
+
+def _looks_like(sku: Sku, device: Device) -> bool:
     if device.memory_bytes is None or sku.memory_gib is None:
         return False
     deviation = abs(device.memory_bytes / _GIB / sku.memory_gib - 1)
-    return (
-        device.pci_device == sku.pci_device
-        and deviation <= _MEMORY_TOLERANCE
-        and device.power_limit_w == sku.power_limit_w
-    )
+    return deviation <= _MEMORY_TOLERANCE and device.power_limit_w == sku.power_limit_w
 
 
 def found_devices(inventory: Inventory) -> str:

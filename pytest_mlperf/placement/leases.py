@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,11 +41,13 @@ def _lock_file() -> Path:
     folder = Path(tempfile.gettempdir()) / f"pytest-mlperf-{os.getuid()}"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        owner = folder.stat().st_uid
+        status = folder.lstat()
     except OSError as error:
         raise HostError(
             f"cannot make the folder of locks: {error.strerror}", place=Place(path=str(folder))
         ) from error
-    if owner != os.getuid():
+    if not stat.S_ISDIR(status.st_mode):
+        raise HostError("the folder of locks is a link", place=Place(path=str(folder)))
+    if status.st_uid != os.getuid():
         raise HostError("the folder of locks belongs to another user", place=Place(path=str(folder)))
     return folder / "host.lock"

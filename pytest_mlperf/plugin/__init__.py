@@ -88,8 +88,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make one item of each case, for a test that asks for `mlperf_case` or `mlperf_record`."""
     if "mlperf_case" in metafunc.fixturenames:
+        from pytest_mlperf.plugin.session import start  # noqa: PLC0415  wake up
         from pytest_mlperf.plugin.suite import parametrize  # noqa: PLC0415  wake up
 
+        if not hasattr(metafunc.config, "workerinput"):
+            start(metafunc.config)
         parametrize(metafunc)
 
 

@@ -80,6 +80,7 @@ class Suite:
             skus=skus.load(),
             rounds={name: rounds.load(name) for name in rounds.names()},
             harnesses=self.harnesses,
+            execute=catalogue.EXECUTORS["local"],
             output=output.folder(self.config),
             strict=self.config.getoption("mlperf_strict"),
         )
@@ -165,12 +166,8 @@ def suite_of(config: pytest.Config) -> Suite:
 
 def parametrize(metafunc: pytest.Metafunc) -> None:
     """Make items of the kept cases."""
-    suite = suite_of(metafunc.config)
-    if not hasattr(metafunc.config, "workerinput"):
-        from pytest_mlperf.plugin.session import start  # noqa: PLC0415  session imports this module
-
-        start(metafunc.config)
-    metafunc.parametrize("mlperf_case", list(suite.parameters()), indirect=True)
+    parameters = list(suite_of(metafunc.config).parameters())
+    metafunc.parametrize("mlperf_case", parameters, indirect=True)
 
 
 def run(item: pytest.Item, case: Case) -> Record:

@@ -48,6 +48,6 @@ class RecordFile:
         self._stream.close()
 
     def _write(self, *lines: dict[str, Any]) -> None:
-        self._stream.writelines(json.dumps(line) + "\n" for line in lines)
+        self._stream.writelines(json.dumps(line, allow_nan=False) + "\n" for line in lines)
         self._stream.flush()
         os.fsync(self._stream.fileno())

@@ -6,6 +6,7 @@ A round is one YAML file beside this module. The rules are not here: those are f
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,8 @@ class Benchmark:
 
     def target_quality(self, level: str) -> float:
         """Return the quality to reach at an accuracy level (MLPerf Inference Rules: a part of FP32)."""
-        return self.reference_quality * float(level) / 100
+        # In decimal, as the rules do: a quality of exactly the target must reach it.
+        return float(Decimal(str(self.reference_quality)) * Decimal(level) / 100)
 
 
 @dataclass(frozen=True, kw_only=True)

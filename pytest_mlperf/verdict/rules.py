@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.units import format_number, format_quantity
+from pytest_mlperf.units import format_quantity
 from pytest_mlperf.verdict import Finding, Verdict
 
 if TYPE_CHECKING:
@@ -116,27 +116,30 @@ def _measured(name: str, evidence: Evidence) -> str:
 
 def _words(fact: Fact) -> str:
     """Return a value as people read it: nanoseconds with a larger unit, text on one line."""
-    if fact.key.endswith("_ns"):
-        return format_quantity(fact.value, "ns")
+    if fact.key.endswith("_ns") and isinstance(fact.value, int | float):
+        return f"{format_quantity(fact.value, 'ns')} ({fact.value} ns)"
     return " ".join(str(fact.value).replace("* ", "").split())
 
 
 def quality(case: Case, benchmark: Benchmark, evidence: Evidence) -> Iterator[Finding]:
     """Hold the quality to 99 % or 99.9 % of the FP32 reference (MLPerf Inference Rules, quality targets)."""
-    if evidence.accuracy is None:
-        return
-    fact = evidence.accuracy.quality
+    fact = evidence.accuracy.quality if evidence.accuracy else None
     target = benchmark.target_quality(case.accuracy)
     unit = "" if benchmark.unit == "1" else f" {benchmark.unit}"
-    reference = f"{case.accuracy} % of the FP32 reference {format_number(benchmark.reference_quality)}{unit}"
+    reference = f"{case.accuracy} % of the FP32 reference {_exact(benchmark.reference_quality)}{unit}"
     yield Finding(
         rule=f"quality ({benchmark.metric})",
-        expected=f">= {format_number(target)}{unit} ({reference})",
-        observed=f"{format_number(fact.value)}{unit}",
-        satisfied=fact.value >= target,
+        expected=f">= {_exact(target)}{unit} ({reference})",
+        observed=f"{_exact(fact.value)}{unit}" if fact else "nothing",
+        satisfied=fact is not None and fact.value >= target,
         source="MLPerf Inference Rules, quality targets",
-        place=fact.place,
+        place=fact.place if fact else None,
     )
+
+
+def _exact(value: float) -> str:
+    """Return a quality with all its digits: what differs must look different."""
+    return f"{value:.12g}"
 
 
 RULES: Mapping[Mode, tuple[Rule, ...]] = {

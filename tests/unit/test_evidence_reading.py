@@ -118,7 +118,7 @@ def test_a_missing_file_is_named(name: str, metric: str | None, write: Write, lo
     (log_dir / name).unlink()
     assert refusal(log_dir, metric) == f"{LOGS}/{name}: {MISSING}"
     (log_dir / name).mkdir()
-    assert refusal(log_dir, metric) == f"{LOGS}/{name}: {MISSING}"
+    assert refusal(log_dir, metric) == f"{LOGS}/{name}: cannot be read: Is a directory"
 
 
 def test_a_missing_folder_is_a_missing_file(log_dir: Path) -> None:

@@ -41,9 +41,8 @@ STAGES = (
 # What stands in these folders are adapters: they know neither each other nor who uses them.
 ADAPTER_STAGES = ("harness", "executor", "hardware")
 NO_ADAPTERS = ("hardware.skus",)
-# The adapters have one user, the catalogue. The one executor is no choice yet: the pipeline calls it.
+# The adapters have one user, the catalogue.
 ADAPTER_USERS = ("catalogue",)
-ADAPTER_EXCEPTIONS = (("pipeline", "executor.local"),)
 
 # A module of Python or of another project, and the only stage that may import it.
 OUTSIDE = {"subprocess": "process", "pytest": "plugin", "_pytest": None}
@@ -137,9 +136,7 @@ def into_adapters(package: Package) -> list[str]:
         f"{module} -> {target}"
         for module in package.trees
         for target in sorted(package.arrows(module))
-        if _adapter(target) not in (None, _adapter(module))
-        and module not in ADAPTER_USERS
-        and (module, target) not in ADAPTER_EXCEPTIONS
+        if _adapter(target) not in (None, _adapter(module)) and module not in ADAPTER_USERS
     ]
 
 
@@ -181,13 +178,6 @@ def test_only_the_catalogue_imports_adapters(package: Package) -> None:
     assert into_adapters(package) == []
 
 
-def test_the_exceptions_are_still_needed(package: Package) -> None:
-    assert [(m, a) for m, a in ADAPTER_EXCEPTIONS if a not in package.arrows(m)] == []
-
-
-@pytest.mark.xfail(
-    strict=True, reason="plugin.suite and plugin.session; onnxruntime's settings and calibration"
-)
 def test_no_import_goes_round(package: Package) -> None:
     assert cycles(package) == []
 

@@ -143,7 +143,6 @@ def test_a_folder_of_another_user_is_refused(start_python: StartPython, tmp_path
     assert _attempt(start_python, tmp_path) == f"HostError: {folder}: {said}"
 
 
-@pytest.mark.xfail(strict=True, reason="a link is followed: the lock is made wherever it leads to")
 def test_a_folder_that_is_a_link_is_refused(start_python: StartPython, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

@@ -209,9 +209,9 @@ SETTINGS = {
     "negative": ("time_limit_s", "-1", "-1", "greater than 0"),
     "zero": ("target_qps", "0", "0", "greater than 0"),
     "zero as a fraction": ("target_qps", "0.0", "0.0", "greater than 0"),
-    "not a number": ("target_qps", ".nan", "nan", "greater than 0"),
+    "not a number": ("target_qps", ".nan", "nan", "a finite number"),
     "infinite": ("target_qps", ".inf", "inf", "a finite number"),
-    "infinite below zero": ("target_qps", "-.inf", "-inf", "greater than 0"),
+    "infinite below zero": ("target_qps", "-.inf", "-inf", "a finite number"),
     "fraction of a query": ("min_query_count", "1.5", "1.5", "a valid integer"),
     "text for a count": ("min_query_count", "'5'", "'5'", "a valid integer"),
     "truth value for a count": ("min_query_count", "true", "True", "a valid integer"),
@@ -255,7 +255,6 @@ def test_a_bad_matrix_is_refused_at_its_line(name: str, refusal: Refusal) -> Non
     assert refusal(text).startswith(said)
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="Python does not print so long an integer")
 def test_a_number_too_long_to_print_is_refused(refusal: Refusal) -> None:
     text = GOOD + f"defaults: {{target_qps: 0x{'f' * 5000}}}\n"
     assert refusal(text).startswith("m.yaml:4: defaults.target_qps: ")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,10 @@ BAD = {
     "truth value as a key": ("yes: b\n", ":1: found the key 'yes', allowed: words"),
     "nothing as a key": ("? \n: b\n", ":1: found the key '', allowed: words"),
     "date that is none": ("a: 2022-13-06\n", ":1: not a value: month must be in 1..12"),
-    "alias bomb": (BOMB, f":1: aliases make more than {MAX_NODES} values of this file"),
+    "alias bomb": (
+        BOMB,
+        f":1: found more than {MAX_NODES} values (an alias counts each time that it is used)",
+    ),
     "alias in itself": ("a: 1\nb: &b [c, *b]\n", ":2: an alias contains itself"),
     "alias merged into itself": ("a: &a\n  <<: *a\n", ":1: an alias contains itself"),
     "merge of a number": ("a: 1\n<<: 2\n", ":2: '<<' takes a mapping or a list of mappings"),
@@ -103,13 +105,11 @@ def test_bad_yaml_is_refused(name: str) -> None:
     assert _refusal(text).startswith(FILE + said)
 
 
-@pytest.mark.xfail(strict=True, reason="tags on mappings and lists are ignored, not refused")
 @pytest.mark.parametrize("name", UNREFUSED)
 def test_tags_on_collections_are_refused(name: str) -> None:
     assert "found the tag" in _refusal(UNREFUSED[name])
 
 
-@pytest.mark.xfail(strict=True, raises=RecursionError, reason="depth is not limited")
 @pytest.mark.parametrize("name", UNLIMITED)
 def test_deep_nesting_is_refused(name: str) -> None:
     assert _refusal(UNLIMITED[name]).startswith(FILE)
@@ -129,12 +129,6 @@ def test_a_path_that_is_no_file_is_refused(path: str, said: str) -> None:
     assert str(caught.value) == f"{path}: cannot read: {said} (--mlperf-matrix takes a YAML file)"
 
 
-@pytest.mark.xfail(
-    sys.version_info < (3, 13),
-    strict=True,
-    raises=RuntimeError,
-    reason="a link to itself ends in a traceback",
-)
 def test_a_link_to_itself_is_refused() -> None:
     Path("loop.yaml").symlink_to("loop.yaml")
     with pytest.raises(ConfigurationError, match=r"^loop\.yaml: cannot read: "):
@@ -221,7 +215,6 @@ def test_a_merged_value_stands_at_its_anchor_and_an_own_one_where_it_is_written(
     assert source.place(("d", "k")).line == 10
 
 
-@pytest.mark.xfail(strict=True, reason="the last to be read gives the line, not the one that wins")
 @pytest.mark.parametrize(
     ("text", "line"),
     [

@@ -137,7 +137,6 @@ def test_a_case_is_unplaced_with_what_is_needed_and_found(name: str) -> None:
     assert str(unplaced) == said
 
 
-@pytest.mark.xfail(strict=True, reason="what differs, the PCI device id, is not said")
 @pytest.mark.parametrize("pci_device", ["20B0", None])
 def test_another_pci_device_is_named(pci_device: str | None) -> None:
     unplaced = place(skus.load()["A100-SXM-80GBx1"], inventory(replace(A100, pci_device=pci_device)))

@@ -72,7 +72,6 @@ def test_a_signal_is_named(name: str, tmp_path: Path) -> None:
     assert (outcome.code, outcome.signal, outcome.timed_out) == (None, name, False)
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="Python names the first and the last of them only")
 def test_a_real_time_signal_is_named(tmp_path: Path) -> None:
     program = "import os, signal; os.kill(os.getpid(), signal.SIGRTMIN + 1)"
     outcome = run(child(tmp_path, program), time_limit_s=30)

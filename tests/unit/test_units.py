@@ -22,7 +22,6 @@ def test_durations(duration_s: float, words: str) -> None:
     assert format_duration(duration_s) == words
 
 
-@pytest.mark.xfail(strict=True, reason="rounded after the unit is chosen")
 def test_a_duration_has_no_sixty_seconds() -> None:
     assert format_duration(59.96) == "1 min 0 s"
 
@@ -52,7 +51,6 @@ def test_numbers(value: float, words: str) -> None:
     assert format_number(value) == words
 
 
-@pytest.mark.xfail(strict=True, reason="small numbers have an exponent: 2.46e-06")
 @pytest.mark.parametrize("value", [2.46e-06, -0.00001])
 def test_numbers_have_no_exponent(value: float) -> None:
     assert "e" not in format_number(value)
@@ -78,7 +76,6 @@ def test_quantities(value: float, unit: str, words: str) -> None:
     assert format_quantity(value, unit) == words
 
 
-@pytest.mark.xfail(strict=True, reason="four digits: 999.96 us is written 1000 us, 12345 s is 1.234e+04 s")
 @pytest.mark.parametrize(
     ("value", "words"), [(999_960, "1 ms"), (12_345_000_000_000, "12345 s")], ids=["rounded up", "hours"]
 )

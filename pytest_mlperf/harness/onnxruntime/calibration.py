@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pytest_mlperf.errors import RunError
 from pytest_mlperf.harness.onnxruntime.memory import available_bytes
-from pytest_mlperf.harness.onnxruntime.settings import LOADGEN_MIN_DURATION_MS
+from pytest_mlperf.harness.onnxruntime.specification import LOADGEN_MIN_DURATION_MS
 from pytest_mlperf.harness.onnxruntime.stopwatch import Pace, measure_pace
 from pytest_mlperf.harness.onnxruntime.sut import Batches
 

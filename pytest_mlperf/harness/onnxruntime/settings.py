@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from pytest_mlperf.harness.onnxruntime.calibration import Targets
     from pytest_mlperf.harness.onnxruntime.specification import Specification
 
-LOADGEN_MIN_DURATION_MS = 600_000
-"""What LoadGen's built-in configuration sets for every benchmark and scenario."""
-
 LEAST_QUERIES = {"SingleStream": 64, "MultiStream": 662, "Server": 700, "Offline": 1}
 """The least queries that can be VALID: what early stopping asks for, in Server with some to spare."""
 

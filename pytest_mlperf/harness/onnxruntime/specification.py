@@ -18,6 +18,9 @@ from pytest_mlperf.rounds import Seeds
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+LOADGEN_MIN_DURATION_MS = 600_000
+"""What LoadGen's built-in configuration sets for every benchmark and scenario."""
+
 PRECISIONS = ("fp32", "int8")
 SCENARIOS = ("SingleStream", "MultiStream", "Server", "Offline")
 MODES = ("AccuracyOnly", "PerformanceOnly")
