@@ -68,7 +68,7 @@ class _Slot:
         self._response = mlperf_loadgen.QuerySampleResponse(0, address, 0)
 
     def fill(self, sample: int, data: bytes) -> Any:
-        """Return the response, with no more of it set than has changed: each attribute costs a microsecond."""
+        """Return the response; sets only what has changed, for each attribute costs a microsecond."""
         size = len(data)
         if size > len(self._memory):
             self._memory, self._response.data = _allocate(2 * size)
