@@ -1,7 +1,7 @@
 """What LoadGen and this harness cost on top of the models: `python benchmarks/loadgen_overhead.py [--quick]`.
 
-Each figure is the median of several LoadGen tests, each in a process of its own, taken in turns. Prints a line
-for each claim, and exits with 1 when one is missed.
+Each figure is the median of several LoadGen tests, each in a process of its own, taken in turns. Prints a
+line for each claim, and exits with 1 when one is missed.
 
 A miniature runs the batches of its test in a plain loop too, before and after it. By how much these two loops
 differ is printed as the drift: what the machine's other guests make of one and the same work. The claim is
