@@ -4,8 +4,8 @@ Each figure is the median of several LoadGen tests, each in a process of its own
 line for each claim, and exits with 1 when one is missed.
 
 A miniature runs the batches of its test in a plain loop too, before and after it. By how much these two loops
-differ is printed as the drift: what the machine's other guests make of one and the same work. The claim is
-therefore made for the share of the test's time that is spent in the model, which the drift does not touch.
+differ is printed as the drift: what the machine's other guests make of one and the same work. A share that is
+missed by less than the drift is unclear, if the test spent its time in the model all the same.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ SLOW_US = 200.0
 
 CHILD = Path(__file__).with_name("loadgen_overhead_child.py")
 SCENARIOS = ("Offline", "SingleStream")
+OK, UNCLEAR, MISSED = "ok", "unclear", "MISSED"
 FLOOR, NULL = "floor", "null"
 """The measurements that need no miniature."""
 
@@ -93,9 +94,9 @@ def main() -> int:
         costs = _measure_all(queries, Path(folder), rounds=rounds)
     slow = [name for name in names if paces[name]["SingleStream"] >= SLOW_US]
     claims = [*_report_null(costs), *_report_miniatures(costs, names, slow)]
-    for claim, is_met in claims:
-        print(f"{'ok' if is_met else 'MISSED':7} {claim}")
-    return 0 if all(is_met for _, is_met in claims) else 1
+    for claim, outcome in claims:
+        print(f"{outcome:7} {claim}")
+    return 1 if MISSED in (outcome for _, outcome in claims) else 0
 
 
 def _measure_all(queries: Mapping[Key, int], folder: Path, *, rounds: int) -> dict[Key, Costs]:
@@ -146,7 +147,7 @@ def _measure(measurement: str, place: Path) -> dict[str, Any]:
     return found
 
 
-def _report_null(costs: Mapping[Key, Costs]) -> Iterator[tuple[str, bool]]:
+def _report_null(costs: Mapping[Key, Costs]) -> Iterator[tuple[str, str]]:
     print(f"{'without a model, us':34}{'harness':>10}{'cpu':>8}{'floor':>10}{'cpu':>8}")
     rows = (
         ("Offline, a sample", "Offline", "latency_us", OFFLINE_LIMIT_US),
@@ -161,12 +162,13 @@ def _report_null(costs: Mapping[Key, Costs]) -> Iterator[tuple[str, bool]]:
             f"{floor.middle(kind):10.2f}{floor.middle('cpu_us'):8.2f}"
         )
         if limit_us is not None:
-            yield f"{label}: at most {limit_us} us, found {found_us:.2f}", found_us <= limit_us
+            outcome = OK if found_us <= limit_us else MISSED
+            yield f"{label}: at most {limit_us} us, found {found_us:.2f}", outcome
 
 
 def _report_miniatures(
     costs: Mapping[Key, Costs], names: Sequence[str], slow: Sequence[str]
-) -> Iterator[tuple[str, bool]]:
+) -> Iterator[tuple[str, str]]:
     titles = f"{'in model':>10}{'by wall':>9}{'by cpu':>9}{'drift':>8}"
     print(f"\n{'share of a plain loop':34}{'us':>10}{titles}")
     for name in names:
@@ -179,7 +181,18 @@ def _report_miniatures(
                 f"{found.share('wall_us'):9.1%}{found.share('cpu_us'):9.1%}{found.middle('drift'):8.1%}"
             )
             if name in slow:
-                yield f"{label}: at least {SHARE:.0%} in the model, found {in_model:.1%}", in_model >= SHARE
+                share, drift = found.share("wall_us"), found.middle("drift")
+                claim = (
+                    f"{label}: at least {SHARE:.0%} of a plain loop, found {share:.1%} (drift {drift:.1%})"
+                )
+                yield claim, _outcome(share, drift=drift, in_model=in_model)
+
+
+def _outcome(share: float, *, drift: float, in_model: float) -> str:
+    """Return whether the share is reached; unclear where the same loop twice differs by more than it lacks."""
+    if share >= SHARE:
+        return OK
+    return UNCLEAR if in_model >= SHARE and drift >= SHARE - share else MISSED
 
 
 if __name__ == "__main__":
