@@ -189,7 +189,7 @@ def _report_miniatures(
 
 
 def _outcome(share: float, *, drift: float, in_model: float) -> str:
-    """Return whether the share is reached; unclear where the same loop twice differs by more than it lacks."""
+    """Return whether the share is reached: unclear where the plain loop itself drifts by what it lacks."""
     if share >= SHARE:
         return OK
     return UNCLEAR if in_model >= SHARE and drift >= SHARE - share else MISSED

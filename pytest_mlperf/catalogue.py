@@ -42,6 +42,7 @@ def vocabularies(harnesses: Mapping[str, Harness]) -> Callable[[str], Vocabulary
         return Vocabulary(
             round=mlperf_round,
             system_ids={name: sku.system_id for name, sku in skus.load().items()},
+            cpu_skus={name for name, sku in skus.load().items() if not sku.count},
             harnesses={name: harness.terms(mlperf_round) for name, harness in harnesses.items()},
         )
 

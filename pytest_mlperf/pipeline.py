@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+import uuid
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from pytest_mlperf.errors import EvidenceError, MlperfError, Place, RunError
 from pytest_mlperf.evidence.reading import read
 from pytest_mlperf.placement import Placement, Unplaced, place
 from pytest_mlperf.placement.leases import host_lease
-from pytest_mlperf.record import Measurement, Record
+from pytest_mlperf.record import Measurement, Record, from_json
 from pytest_mlperf.verdict import Finding
 from pytest_mlperf.verdict.rules import judge
 
@@ -61,15 +62,30 @@ class Site:
 
 
 def run_case(case: Case, site: Site) -> Record:
-    """Run a case to its end. Every end but an interrupt is a record, which is also in the case's folder."""
+    """Run a case to its end. Every end but an interrupt is a record, which is also in the case's folder.
+
+    A case that has ended in this session already is not run again: a worker of xdist may die after it has run
+    a case and before it has told so.
+    """
+    ended = left_record(site.output, case.id)
+    if ended is not None:
+        return ended
     started_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
     started = time.monotonic()
     record = _run(case, site)
     record = replace(record, started_at=started_at, duration_s=round(time.monotonic() - started, 3))
     if record.folder is not None:
         text = json.dumps(record.to_json(), indent=1, allow_nan=False)
-        (site.output / record.folder / RECORD).write_text(text + "\n", encoding="utf-8")
+        draft = site.output / record.folder / f"{RECORD}.draft"
+        draft.write_text(text + "\n", encoding="utf-8")
+        draft.replace(site.output / record.folder / RECORD)
     return record
+
+
+def left_record(output: Path, case_id: str) -> Record | None:
+    """Return the record that stands in a case's folder, or None."""
+    path = output / CASES / case_id / RECORD
+    return from_json(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
 
 
 def _run(case: Case, site: Site) -> Record:
@@ -114,15 +130,12 @@ def _unplaced(case: Case, why: Unplaced, *, strict: bool) -> Record:
 
 
 def _folder(case: Case, site: Site) -> Path:
+    """Make the folder of a case; what a run that never ended left there is kept beside it."""
     folder = site.output / CASES / case.id
     try:
+        if folder.exists():
+            folder.rename(folder.with_name(f"{case.id}.interrupted-{uuid.uuid4().hex[:8]}"))
         folder.mkdir(parents=True)
-    except FileExistsError as error:
-        raise RunError(
-            "the case has run in this session already",
-            place=Place(path=str(folder)),
-            hint="do two tests ask for mlperf_record?",
-        ) from error
     except OSError as error:
         raise RunError(f"cannot make the folder: {error.strerror}", place=Place(path=str(folder))) from error
     return folder
@@ -165,7 +178,12 @@ def _measure(case: Case, benchmark: Benchmark, evidence: Evidence) -> Iterator[M
         )
         yield Measurement(name="ThresholdValue", value=target, unit=benchmark.unit)
         return
-    for key, unit in _HEADLINES[case.scenario]:
+    headlines = _HEADLINES[case.scenario]
+    if not any(key in evidence.detail.facts for key, _ in headlines) and evidence.summary.validity:
+        raise EvidenceError(
+            f"no key {headlines[0][0]}: a verdict without a value", place=evidence.summary.validity.place
+        )
+    for key, unit in headlines:
         fact = evidence.detail.facts.get(key)
         if fact is not None:
             yield Measurement(name=key, value=_number(fact), unit=unit)

@@ -67,8 +67,8 @@ class Record:
         return SHORTENED if self.case.conformance == "smoke" else None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the record as plain values, for JSON and for other processes."""
-        return asdict(self)
+        """Return the record as plain values, with verdict and label, for JSON and for other processes."""
+        return {**asdict(self), "verdict": self.verdict, "label": self.label}
 
 
 @cache

@@ -19,6 +19,8 @@ ACCURACY_LOG = "mlperf_log_accuracy.json"
 ACCURACY = "accuracy.txt"
 
 _BLOCK_BYTES = 1 << 20
+_HEAD_BYTES = 4096
+_SAMPLE = b'"qsl_idx"'
 
 
 def read(log_dir: Path, *, metric: str | None) -> Evidence:
@@ -106,8 +108,17 @@ def _accuracy(log_dir: Path, metric: str) -> AccuracyResult:
 
 
 def _sha256(path: Path) -> str:
+    """Return the hash of an accuracy log that has samples and an end."""
     digest = hashlib.sha256()
+    tail = b""
     with _readable(path), path.open("rb") as stream:
+        has_samples = _SAMPLE in stream.read(_HEAD_BYTES)
+        stream.seek(0)
         while block := stream.read(_BLOCK_BYTES):
             digest.update(block)
+            tail = (tail + block)[-_HEAD_BYTES:]
+    if not has_samples or not tail.rstrip().endswith(b"]"):
+        state = "is cut: its closing bracket is missing" if has_samples else "holds no sample"
+        hint = "did the harness die? see stderr.txt of the case"
+        raise EvidenceError(f"the file {state}", place=Place(path=_shown(path)), hint=hint)
     return digest.hexdigest()

@@ -29,7 +29,7 @@ class Nvidia:
         """Return the benchmarks that are registered for this harness type (code/common/submission.py)."""
         suffix = "_TRT_Triton" if self.name == "triton" else "_TRT"
         benchmarks = {n: b for n, b in mlperf_round.benchmarks.items() if self.name in b.harnesses}
-        return HarnessTerms(system_suffix=suffix, benchmarks=benchmarks)
+        return HarnessTerms(system_suffix=suffix, benchmarks=benchmarks, accelerated=True)
 
     def missing(self) -> str | None:
         """Return why no case of this harness can run yet."""

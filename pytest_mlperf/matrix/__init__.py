@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from pytest_mlperf.errors import Place  # noqa: TC001  records are read by their types
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from pytest_mlperf.rounds import Benchmark, Round
 
@@ -23,10 +23,8 @@ Mode = Literal["AccuracyOnly", "PerformanceOnly"]
 Power = Literal["MaxP", "MaxQ"]
 Accuracy = Literal["99", "99.9"]
 
-CATEGORIES: tuple[Category, ...] = get_args(Category)
 SCENARIOS: tuple[Scenario, ...] = get_args(Scenario)
 MODES: tuple[Mode, ...] = get_args(Mode)
-POWERS: tuple[Power, ...] = get_args(Power)
 
 MODE_MARKERS: Mapping[Mode, str] = {"AccuracyOnly": "accuracy", "PerformanceOnly": "performance"}
 METRIC_MODES: Mapping[Mode, str] = {"AccuracyOnly": "AccuracyMode", "PerformanceOnly": "PerformanceMode"}
@@ -45,7 +43,7 @@ class Settings:
     """
 
     target_qps: float | None = None
-    target_latency_ms: float | None = None
+    target_latency_ms: int | None = None
     expected_latency_ms: float | None = None
     min_duration_s: float | None = None
     min_query_count: int | None = None
@@ -85,18 +83,26 @@ class HarnessTerms:
     """What a harness is called in names, and what it can run in a round.
 
     system_suffix: is put after the system id: `_TRT` makes `A2x2_TRT`
+    submission:    whether its results can be of a round at all; miniatures never are
+    accelerated:   whether it runs on accelerators only (True), on the CPU only (False), or on both (None)
     """
 
     system_suffix: str
     benchmarks: Mapping[str, Benchmark]
+    submission: bool = True
+    accelerated: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Vocabulary:
-    """The words that a matrix of one round may use: SKUs (with their system ids) and harnesses."""
+    """The words that a matrix of one round may use: SKUs (with their system ids) and harnesses.
+
+    cpu_skus: those of the SKUs that have no accelerator
+    """
 
     round: Round
     system_ids: Mapping[str, str]
+    cpu_skus: Collection[str] = ()
     harnesses: Mapping[str, HarnessTerms]
 
 

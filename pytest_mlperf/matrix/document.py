@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import (
     BaseModel,
@@ -23,7 +23,13 @@ def _listed(value: Any) -> Any:
 
 
 def _percentage(value: Any) -> Any:
-    return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else value
+    return next((word for word in get_args(Accuracy) if value == float(word)), value)
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float) or int(value) != value:
+        raise ValueError("a whole number")
+    return value
 
 
 def _strict_number(value: Any) -> Any:
@@ -32,8 +38,12 @@ def _strict_number(value: Any) -> Any:
     return value
 
 
+MAX_TIME_LIMIT_S = 7 * 24 * 3600
+
 Name = Annotated[StrictStr, Field(min_length=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_strict_number)]
+# LoadGen's configuration holds whole milliseconds.
+Milliseconds = Annotated[int, Field(gt=0), BeforeValidator(_whole)]
 Percentage = Annotated[
     Accuracy, BeforeValidator(_percentage), WithJsonSchema({"enum": [99, 99.9, "99", "99.9"]})
 ]
@@ -67,18 +77,18 @@ class Options(_Strict):
     target_qps: Positive | None = Field(
         default=None, description="queries (Server) or samples (Offline) a second"
     )
-    target_latency_ms: Positive | None = Field(
+    target_latency_ms: Milliseconds | None = Field(
         default=None, description="Server: limit of the 99th percentile"
     )
     expected_latency_ms: Positive | None = Field(
         default=None, description="SingleStream and MultiStream: the latency LoadGen is told to expect"
     )
-    min_duration_s: Positive | None = Field(default=None, description="shortest performance run")
+    min_duration_s: Positive | None = Field(default=None, ge=0.001, description="shortest performance run")
     min_query_count: Annotated[StrictInt, Field(gt=0)] | None = Field(
         default=None, description="fewest queries"
     )
     time_limit_s: Positive | None = Field(
-        default=None, description="a case that runs longer is killed: an error"
+        default=None, le=MAX_TIME_LIMIT_S, description="a case that runs longer is killed: an error"
     )
     share_host: StrictBool | None = Field(
         default=None, description="performance cases may run beside other cases; their records say so"
@@ -99,7 +109,7 @@ class Document(_Strict):
     category: Category
     conformance: Conformance | None = Field(
         default=None,
-        description="round holds every rule of the round; smoke is shortened, not submission-valid",
+        description="round allows nothing that the round does not; smoke is shortened, not submission-valid",
     )
     defaults: Options = Field(default=Options(), description="settings of every case")
     axes: Axes = Field(

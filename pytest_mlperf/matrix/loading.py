@@ -21,11 +21,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from pytest_mlperf.matrix import Conformance
+    from pytest_mlperf.rounds import Benchmark
+
 MAX_CASES = 100_000
 _LONGEST = 200
 
 AXES = ("sku", "benchmark", "harness", "accuracy", "power", "scenario", "mode")
 _DEFAULT_AXES: Mapping[str, list[Any]] = {"accuracy": ["99"], "power": ["MaxP"]}
+
+# The scenarios in which LoadGen looks at a setting.
+_MEANT_FOR: Mapping[str, tuple[str, ...]] = {
+    "target_qps": ("Server", "Offline"),
+    "target_latency_ms": ("Server",),
+    "expected_latency_ms": ("SingleStream", "MultiStream"),
+}
 
 _Point = tuple[Any, ...]
 
@@ -143,16 +153,17 @@ class _Expansion:
     vocabulary: Vocabulary
     problems: list[Problem] = field(default_factory=list)
 
+    @property
+    def _conformance(self) -> Conformance:
+        return self.document.conformance or ("smoke" if self.document.category == "smoke" else "round")
+
     def cases(self) -> tuple[Case, ...]:
         points = self._points()
         self._exclude(points)
         settings = self._settings(points)
-        conformance = self.document.conformance or ("smoke" if self.document.category == "smoke" else "round")
         if not points and not self.problems:
             self._problem((), "the matrix expands to no case")
-        return tuple(
-            self._case(point, where, settings[point], conformance) for point, where in points.items()
-        )
+        return tuple(self._case(point, where, settings[point]) for point, where in points.items())
 
     def _points(self) -> dict[_Point, tuple[str | int, ...]]:
         """Return the points of the matrix, each with the block that names it."""
@@ -227,6 +238,8 @@ class _Expansion:
         return (*where, axis, written.index(word)) if isinstance(written, list) else (*where, axis)
 
     def _check_combinations(self, where: tuple[str | int, ...], values: Mapping[str, list[Any]]) -> None:
+        for harness in values["harness"]:
+            self._check_harness(where, harness, values["sku"])
         for harness, name in itertools.product(values["harness"], values["benchmark"]):
             benchmark = self.vocabulary.harnesses[harness].benchmarks.get(name)
             if benchmark is None:
@@ -239,6 +252,18 @@ class _Expansion:
                         what = f"{name} has no {axis} '{value}', allowed: {', '.join(allowed)}"
                         self._problem((*where, axis), what)
 
+    def _check_harness(self, where: tuple[str | int, ...], harness: str, skus: Iterable[str]) -> None:
+        """Refuse a harness on SKUs that it does not use, and a miniature where a round is asked for."""
+        terms = self.vocabulary.harnesses[harness]
+        if self._conformance == "round" and not terms.submission:
+            what = f"harness '{harness}' runs miniatures, allowed: conformance smoke"
+            self._problem(where, what, hint="their results are never submission-valid")
+        for sku in skus:
+            accelerated = sku not in self.vocabulary.cpu_skus
+            if terms.accelerated is not None and terms.accelerated != accelerated:
+                kind = "SKUs with accelerators" if terms.accelerated else "the host's CPU"
+                self._problem(where, f"harness '{harness}' does not run on {sku}, allowed: {kind}")
+
     def _exclude(self, points: dict[_Point, tuple[str | int, ...]]) -> None:
         for index, selector in enumerate(self.document.exclude):
             if not any(getattr(selector, axis) for axis in AXES):
@@ -247,31 +272,54 @@ class _Expansion:
                 del points[point]
 
     def _settings(self, points: Iterable[_Point]) -> dict[_Point, Settings]:
-        defaults = Settings(**self.document.defaults.model_dump(exclude_none=True))
-        settings = dict.fromkeys(points, defaults)
+        defaults = self.document.defaults.model_dump(exclude_none=True)
+        settings = dict.fromkeys(points, Settings(**defaults))
+        self._check_settings(("defaults",), defaults, list(settings))
         for index, override in enumerate(self.document.overrides):
+            where = ("overrides", index)
             changes = override.model_dump(exclude_none=True, exclude={"match"})
             if not changes:
-                self._problem(("overrides", index), "changes nothing: name a setting beside 'match'")
-            for point in self._selected(("overrides", index, "match"), override.match, settings):
+                self._problem(where, "changes nothing: name a setting beside 'match'")
+            selected = self._selected((*where, "match"), override.match, settings)
+            self._check_settings(where, changes, selected)
+            for point in selected:
                 settings[point] = replace(settings[point], **changes)
-        self._check_conformance()
         return settings
 
-    def _check_conformance(self) -> None:
-        """Refuse shortened runs: those of the round may be longer than it asks for, never shorter."""
-        if (self.document.conformance or self.document.category) == "smoke":
-            return
-        floor = self.vocabulary.round.min_duration_s
-        spots: list[tuple[tuple[str | int, ...], Options]] = [(("defaults",), self.document.defaults)]
-        spots += [(("overrides", i), o) for i, o in enumerate(self.document.overrides)]
-        for where, options in spots:
-            if options.min_duration_s is not None and options.min_duration_s < floor:
+    def _check_settings(
+        self, where: tuple[str | int, ...], changes: Mapping[str, Any], points: Sequence[_Point]
+    ) -> None:
+        scenarios = {point[AXES.index("scenario")] for point in points}
+        for setting, meant_for in _MEANT_FOR.items():
+            if setting in changes and points and not scenarios & set(meant_for):
+                what = f"changes no selected case, allowed with: {', '.join(meant_for)}"
+                self._problem((*where, setting), what)
+        if self._conformance == "round":
+            for setting, floor_or_limit in self._relaxed(changes, points).items():
                 self._problem(
-                    (*where, "min_duration_s"),
-                    f"found {options.min_duration_s:g}, allowed: {floor:g} or more ({self.document.round})",
-                    hint="conformance: smoke allows shortened runs, which are not submission-valid",
+                    (*where, setting),
+                    f"found {changes[setting]:g}, allowed: {floor_or_limit} ({self.document.round})",
+                    hint="conformance: smoke allows relaxed runs, which are not submission-valid",
                 )
+
+    def _relaxed(self, changes: Mapping[str, Any], points: Iterable[_Point]) -> dict[str, str]:
+        """Return the settings that a round does not allow, with what it does."""
+        relaxed: dict[str, str] = {}
+        shortest_s = self.vocabulary.round.min_duration_s
+        if changes.get("min_duration_s", shortest_s) < shortest_s:
+            relaxed["min_duration_s"] = f"{shortest_s:g} or more"
+        if "min_query_count" in changes:
+            relaxed["min_query_count"] = "what the round says"
+        limits = [self._benchmark(point).server_latency_ms for point in points]
+        limit_ms = min((limit for limit in limits if limit is not None), default=None)
+        if limit_ms is not None and changes.get("target_latency_ms", limit_ms) > limit_ms:
+            relaxed["target_latency_ms"] = f"{limit_ms:g} or less"
+        return relaxed
+
+    def _benchmark(self, point: _Point) -> Benchmark:
+        return self.vocabulary.harnesses[point[AXES.index("harness")]].benchmarks[
+            point[AXES.index("benchmark")]
+        ]
 
     def _selected(
         self, where: tuple[str | int, ...], selector: Axes, points: Iterable[_Point]
@@ -291,9 +339,7 @@ class _Expansion:
         metric_name = f"{system}-{harness}_{level}_{power}-{scenario}-{METRIC_MODES[mode]}"
         return f"{benchmark}-{metric_name}", metric_name
 
-    def _case(
-        self, point: _Point, where: tuple[str | int, ...], settings: Settings, conformance: Any
-    ) -> Case:
+    def _case(self, point: _Point, where: tuple[str | int, ...], settings: Settings) -> Case:
         case_id, metric_name = self._id(point)
         sku, benchmark, harness, accuracy, power, scenario, mode = point
         return Case(
@@ -301,7 +347,7 @@ class _Expansion:
             metric_name=metric_name,
             round=self.document.round,
             category=self.document.category,
-            conformance=conformance,
+            conformance=self._conformance,
             sku=sku,
             benchmark=benchmark,
             harness=harness,

@@ -34,8 +34,8 @@ class Unplaced:
 def place(sku: Sku, inventory: Inventory) -> Placement | Unplaced:
     """Return the devices of this machine that are the SKU.
 
-    As NVIDIA's harness does: PCI device id, memory within 5 %, power limit and count all match
-    (closed/NVIDIA v2.0, code/common/systems).
+    PCI device id, memory within 5 %, power limit and count all match, as in NVIDIA's harness, which looks at
+    compute capability, processor and host memory too (closed/NVIDIA v2.0, code/common/systems).
     """
     if not sku.count:
         return Placement(sku=sku.name, devices=())

@@ -96,6 +96,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         parametrize(metafunc)
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse a plan of nothing."""
+    if session.config.getoption("mlperf_plan") and not session.config.pluginmanager.has_plugin(
+        "pytest_mlperf.session"
+    ):
+        raise pytest.UsageError(
+            "--mlperf-plan: no test that was collected asks for a case (name the suite: suites)"
+        )
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: pytest.Item) -> None:
     """Tell a worker of xdist where results go."""
@@ -107,7 +117,7 @@ def pytest_configure_node(node: pytest.Item) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_node_collection_finished(node: pytest.Item, ids: list[str]) -> None:
     """Wake up beside the workers of xdist, which are the ones that collect."""
-    if any(nodeid.endswith(("-AccuracyMode]", "-PerformanceMode]")) for nodeid in ids):
+    if any("-AccuracyMode]" in nodeid or "-PerformanceMode]" in nodeid for nodeid in ids):
         from pytest_mlperf.plugin.session import start  # noqa: PLC0415  wake up
 
         start(node.config).selected(ids)

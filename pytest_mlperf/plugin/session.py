@@ -5,6 +5,7 @@ Lives in one process: pytest itself, also when xdist's workers run the cases.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_mlperf import catalogue
+from pytest_mlperf.pipeline import CASES, left_record
 from pytest_mlperf.plugin import output
 from pytest_mlperf.plugin.planning import write_plan
 from pytest_mlperf.plugin.suite import Suite, suite_of
@@ -25,7 +27,9 @@ from pytest_mlperf.report.records import RecordFile
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_NO_TESTS_COLLECTED = int(pytest.ExitCode.NO_TESTS_COLLECTED)
+
+_PARAMETER = re.compile(r"\[([^]]+)\](@[^]]+)?$")
+"""The parameter at the end of a node id; older versions of xdist write a group behind it."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -36,6 +40,9 @@ class Session:
     suite: Suite
     chosen: dict[str, str] = field(default_factory=dict)
     """Case id by node id, of the items that were selected."""
+    started: set[str] = field(default_factory=set)
+    ended: set[str] = field(default_factory=set)
+    """Case ids, of the items that were begun, and of those that came to their end."""
     records: dict[str, Record] = field(default_factory=dict)
     file: RecordFile | None = None
     conformance: Conformance | None = None
@@ -44,9 +51,9 @@ class Session:
     def selected(self, nodeids: Iterable[str]) -> None:
         """Take note of the items that will run, and make the output folder before any of them does."""
         for nodeid in nodeids:
-            case_id = nodeid.partition("[")[2].removesuffix("]")
-            if case_id in self.suite.plan.cases:
-                self.chosen[nodeid] = case_id
+            match = _PARAMETER.search(nodeid)
+            if match and match[1] in self.suite.plan.cases:
+                self.chosen[nodeid] = match[1]
         if (
             self.chosen
             and not self.config.getoption("collectonly")
@@ -77,17 +84,24 @@ class Session:
             self.file = RecordFile(folder, inventory=asdict(catalogue.inventory()), started_at=now)
         return self.file
 
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Note that an item has begun."""
+        self.started.add(self.chosen.get(nodeid, ""))
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Write down the record that came with a report, or what is known of a case that left none."""
         case_id = self.chosen.get(report.nodeid)
         if case_id is None:
             return
+        if report.when == "teardown":
+            self.ended.add(case_id)
         content = vars(report).get("mlperf_record")
         if content is not None:
             self._add(from_json(content))
         elif case_id not in self.records and (report.failed or report.skipped):
-            self._add(self._without_record(case_id, report))
+            left = left_record(output.folder(self.config), case_id)
+            self._add(left or self._without_record(case_id, report))
 
     def _without_record(self, case_id: str, report: pytest.TestReport) -> Record:
         case = self.suite.plan.cases[case_id]
@@ -100,6 +114,7 @@ class Session:
         )
 
     def _add(self, *records: Record) -> None:
+        records = tuple(record for record in records if record.case.id not in self.records)
         self._open().add(*records)
         for record in records:
             self.records[record.case.id] = record
@@ -112,10 +127,14 @@ class Session:
             return
         self._add(*self._remaining())
         self.conformance = add_up(self.records.values())
-        metrics.write(output.folder(self.config), self.records.values())
         self.file.close(self.conformance)
-        if session.exitstatus == pytest.ExitCode.OK and not self._executed():
-            session.exitstatus = _NO_TESTS_COLLECTED
+        metrics.write(output.folder(self.config), self.records.values())
+        if session.exitstatus != pytest.ExitCode.OK:
+            return
+        if any(_is_bad(record) for record in self.records.values()):
+            session.exitstatus = int(pytest.ExitCode.TESTS_FAILED)
+        elif not self._executed():
+            session.exitstatus = int(pytest.ExitCode.NO_TESTS_COLLECTED)
 
     def _remaining(self) -> list[Record]:
         chosen = set(self.chosen.values())
@@ -125,12 +144,18 @@ class Session:
             if case.id in self.records:
                 continue
             if case.id in chosen:
-                reason = "not run: the session ended before its turn"
-                records.append(Record(case=case, ending="error", reason=reason))
+                records.append(Record(case=case, ending="error", reason=self._why_without(case.id)))
             else:
                 reason = plan.dropped.get(case.id, self._not_selected())
                 records.append(Record(case=case, ending="dropped", reason=reason))
         return records
+
+    def _why_without(self, case_id: str) -> str:
+        if case_id in self.ended:
+            return "its test ended without asking for mlperf_record"
+        if case_id in self.started:
+            return f"interrupted while it ran: see {CASES}/{case_id}"
+        return "not run: the session ended before its turn"
 
     def _not_selected(self) -> str:
         asked = [
@@ -185,6 +210,11 @@ class Session:
     def record_of(self, nodeid: str) -> Record | None:
         """Return the record of an item, or None when it is no case."""
         return self.records.get(self.chosen.get(nodeid, ""))
+
+
+def _is_bad(record: Record) -> bool:
+    """Return whether a record must not be green, whatever its test made of it."""
+    return record.ending == "error" or (record.ending == "fail" and not record.case.settings.expected_failure)
 
 
 SESSION = pytest.StashKey[Session]()

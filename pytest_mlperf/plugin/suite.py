@@ -117,7 +117,7 @@ class SuiteHooks:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Stop before anything runs when a matrix is wrong, or a case would run twice (exit code 4)."""
         problems = self.suite.problems
-        problems += _asked_twice(items)
+        problems += [*_crossed(items), *_asked_twice(items)]
         if not problems:
             return
         message = "\n".join(problems)
@@ -138,15 +138,27 @@ class SuiteHooks:
         return report
 
 
+def _case(item: pytest.Item) -> Case | None:
+    callspec = getattr(item, "callspec", None)
+    case = callspec.params.get("mlperf_case") if callspec else None
+    return case if isinstance(case, Case) else None
+
+
+def _crossed(items: list[pytest.Item]) -> Iterator[str]:
+    """Give a problem for each test that has parameters beside the case: one case is one item."""
+    crossed = [item for item in items if (case := _case(item)) and f"[{case.id}]" not in item.nodeid]
+    for test in sorted({item.nodeid.partition("[")[0] for item in crossed}):
+        yield f"{test}: has parameters beside mlperf_case, allowed: none (a case is one item)"
+
+
 def _asked_twice(items: list[pytest.Item]) -> Iterator[str]:
     """Give a problem for each pair of tests that ask for the same case: a case has one record."""
     first: dict[str, str] = {}
     clashes: dict[tuple[str, str], str] = {}
     for item in items:
-        callspec = getattr(item, "callspec", None)
-        case = callspec.params.get("mlperf_case") if callspec else None
+        case = _case(item)
         test = item.nodeid.partition("[")[0]
-        if isinstance(case, Case) and first.setdefault(case.id, item.nodeid) != item.nodeid:
+        if case is not None and first.setdefault(case.id, item.nodeid) != item.nodeid:
             clashes.setdefault((first[case.id].partition("[")[0], test), case.id)
     for (one, other), case_id in clashes.items():
         yield f"{other}: asks for cases of {one} ({case_id}, ...), allowed: one test for a case (select one)"

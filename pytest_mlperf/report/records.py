@@ -44,7 +44,8 @@ class RecordFile:
 
     def close(self, conformance: Conformance) -> None:
         """Write the footer and close the file."""
-        self._write({"footer": {"conformance": conformance.word, "endings": conformance.counts}})
+        words = {"conformance": conformance.word, "labels": conformance.labels}
+        self._write({"footer": {**words, "endings": conformance.counts}})
         self._stream.close()
 
     def _write(self, *lines: dict[str, Any]) -> None:

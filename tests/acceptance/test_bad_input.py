@@ -131,3 +131,12 @@ def test_plan_that_cannot_be_written_is_refused(session: Session) -> None:
     result.stderr.fnmatch_lines(
         ["ERROR: *plan.json: --mlperf-plan: cannot be written: No such file or directory"]
     )
+
+
+def test_plan_of_nothing_is_refused(session: Session) -> None:
+    session.pytester.makepyfile(test_suite="def test_nothing(): pass")
+
+    result = session.run("--mlperf-plan", "plan.json")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --mlperf-plan: no test that was collected asks for a case *"])

@@ -47,11 +47,13 @@ def test_endings_when_everything_runs(any_session: Session) -> None:
 def test_records_have_header_and_footer(any_session: Session) -> None:
     any_session.run("--mlperf-output", "out")
 
-    header, *_, footer = any_session.lines()
+    header, *lines, footer = any_session.lines()
+    assert {line["record"]["label"] for line in lines} == {"shortened: not submission-valid"}
     assert header["header"]["format"] == 1
     assert header["header"]["inventory"]["host"]["cores"] >= 1
     assert footer["footer"] == {
         "conformance": "not conformant",
+        "labels": ["shortened: not submission-valid"],
         "endings": {"pass": 2, "fail": 2, "unplaced": 1, "error": 1, "dropped": 1},
     }
 
@@ -212,6 +214,8 @@ include: [{benchmark: good}, {benchmark: slow}]
         "slow CPU MaxP PerformanceOnly": "error",
     }
     assert "footer" in session.lines()[-1]
+    (interrupted,) = [r for r in session.records().values() if r["case"]["benchmark"] == "slow"]
+    assert interrupted["reason"].startswith("interrupted while it ran: see cases/slow-CPU_SCRIPT")
 
 
 def test_expected_failure_is_known_and_still_not_conformant(any_session: Session) -> None:
@@ -272,6 +276,61 @@ def test_case_that_is_asked_for_by_two_tests_is_refused(any_session: Session) ->
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*asks for cases of test_*"])
     assert not (any_session.pytester.path / "out").exists()
+
+
+def test_parameters_beside_the_case_are_refused(any_session: Session) -> None:
+    any_session.pytester.makepyfile(
+        test_suite="""
+        import pytest
+
+        @pytest.mark.parametrize("attempt", [1])
+        def test_conformance(mlperf_record, attempt):
+            pass
+        """
+    )
+
+    result = any_session.run("--mlperf-output", "out")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*test_conformance: has parameters beside mlperf_case, allowed: none *"])
+    assert not (any_session.pytester.path / "out").exists()
+
+
+def test_groups_of_xdist_do_not_lose_records(session: Session) -> None:
+    session.pytester.makepyfile(
+        test_suite="""
+        import pytest
+        from pytest_mlperf.plugin import check
+
+        @pytest.mark.xdist_group("rack")
+        def test_conformance(mlperf_record):
+            check(mlperf_record)
+        """
+    )
+
+    options = ("-n2", "--dist", "loadgroup", "--mlperf-output", "out")
+    session.pytester.runpytest_subprocess(*options, timeout=120)
+
+    assert session.endings() == ALL
+
+
+def test_failure_that_no_test_checks_is_not_green(any_session: Session) -> None:
+    any_session.pytester.makepyfile(test_suite="def test_conformance(mlperf_record): pass")
+
+    result = any_session.run("-m", "good or bad", "--mlperf-output", "out")
+
+    result.assert_outcomes(passed=4, skipped=1)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+
+
+def test_test_that_runs_no_case_leaves_an_error(any_session: Session) -> None:
+    any_session.pytester.makepyfile(test_suite="def test_conformance(mlperf_case): pass")
+
+    result = any_session.run("-m", "good and accuracy", "--mlperf-output", "out")
+
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    reasons = {r["reason"] for r in any_session.records().values() if r["ending"] == "error"}
+    assert reasons == {"its test ended without asking for mlperf_record"}
 
 
 def test_metrics_have_the_columns_and_names_of_dashboards(any_session: Session) -> None:

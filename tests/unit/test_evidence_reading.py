@@ -135,11 +135,7 @@ def test_a_missing_folder_is_a_missing_file(log_dir: Path) -> None:
         ),
         pytest.param(
             ACCURACY_LOG,
-            (
-                ":2: was computed from another accuracy log: "
-                "mlperf_log_accuracy.json has the hash e3b0c44298fc... "
-                "(did two runs write into one folder?)"
-            ),
+            ": the file holds no sample" + DIED,
             id="accuracy log",
         ),
     ],
@@ -147,8 +143,17 @@ def test_a_missing_folder_is_a_missing_file(log_dir: Path) -> None:
 def test_an_empty_file_is_named(name: str, said: str, write: Write, log_dir: Path) -> None:
     write()
     (log_dir / name).write_bytes(b"")
-    place = ACCURACY if name == ACCURACY_LOG else name
-    assert refusal(log_dir, "accuracy") == f"{LOGS}/{place}{said}"
+    assert refusal(log_dir, "accuracy") == f"{LOGS}/{name}{said}"
+
+
+def test_an_accuracy_log_without_its_end_is_cut(write: Write, log_dir: Path) -> None:
+    write()
+    cut = LOG.rstrip()[:-1]
+    (log_dir / ACCURACY_LOG).write_bytes(cut)
+    text = f"accuracy=76.5%\nhash={hashlib.sha256(cut).hexdigest()}\n"
+    (log_dir / ACCURACY).write_text(text, encoding="utf-8")
+    said = "the file is cut: its closing bracket is missing"
+    assert refusal(log_dir, "accuracy") == f"{LOGS}/{ACCURACY_LOG}: {said}{DIED}"
 
 
 @pytest.mark.parametrize("name", [DETAIL, SUMMARY])
@@ -235,7 +240,7 @@ def test_a_quality_of_another_log_is_an_error(write: Write, log_dir: Path) -> No
 
 def test_a_large_accuracy_log_is_hashed_whole(write: Write, log_dir: Path) -> None:
     write()
-    large = b"x" * (3 << 20) + b"y"
+    large = b'[\n{ "qsl_idx" : 0 }' + b" " * (3 << 20) + b"]\n"
     (log_dir / ACCURACY_LOG).write_bytes(large)
     text = f"accuracy=76.5%\nhash={hashlib.sha256(large).hexdigest()}\n"
     (log_dir / ACCURACY).write_text(text, encoding="utf-8")

@@ -173,7 +173,7 @@ BAD: Mapping[str, tuple[str, Sequence[str]]] = {
     ),
     "unknown accuracy": (
         HEAD + axes(accuracy="99.5"),
-        ["m.yaml:3: axes.accuracy[0]: found '99.5', allowed: 99, 99.9 (did you mean '99.9'?)"],
+        ["m.yaml:3: axes.accuracy[0]: found 99.5, allowed: 99, 99.9 (did you mean '99.9'?)"],
     ),
     # All of them together.
     "all problems of the shape": (
@@ -203,7 +203,9 @@ def test_a_file_of_another_shape_is_refused_with_all_its_problems(name: str, ref
 NOT_A_NUMBER = "a number"
 SETTINGS = {
     "text for a number": ("target_qps", '"5"', "'5'", NOT_A_NUMBER),
-    "word for a number": ("target_latency_ms", "fast", "'fast'", NOT_A_NUMBER),
+    "word for a whole number": ("target_latency_ms", "fast", "'fast'", "a whole number"),
+    "half a millisecond": ("target_latency_ms", "0.5", "0.5", "a whole number"),
+    "a month": ("time_limit_s", "2678400", "2678400", "less than or equal to 604800"),
     "truth value for a number": ("expected_latency_ms", "true", "True", NOT_A_NUMBER),
     "list for a number": ("min_duration_s", "[1]", "[1]", NOT_A_NUMBER),
     "negative": ("time_limit_s", "-1", "-1", "greater than 0"),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_mlperf import rounds
+from pytest_mlperf import catalogue, rounds
 from pytest_mlperf.matrix import HarnessTerms, Vocabulary
 from pytest_mlperf.matrix.loading import MAX_CASES
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SKUS = "A100-SXM4-40GBx8, A2x2, A30x8"
 BENCHMARKS = "3d-unet, bert, dlrm, resnet50, rnnt, ssd-mobilenet, ssd-resnet34"
 NO_VALUE = "no value on the axis '{}' here"
-SHORTENED = "(conformance: smoke allows shortened runs, which are not submission-valid)"
+SHORTENED = "(conformance: smoke allows relaxed runs, which are not submission-valid)"
 
 HEAD = "round: v2.0\ncategory: datacenter\n"
 ONE = {
@@ -149,6 +149,21 @@ BAD: Mapping[str, tuple[str, Sequence[str]]] = {
         ["m.yaml:1: matrix: the matrix expands to no case"],
     ),
     # Conformance.
+    "relaxed limits in a round": (
+        HEAD + axes(scenario="Server") + "defaults: {target_latency_ms: 131, min_query_count: 1}\n",
+        [
+            f"m.yaml:4: defaults.min_query_count: found 1, allowed: what the round says (v2.0) {SHORTENED}",
+            f"m.yaml:4: defaults.target_latency_ms: found 131, allowed: 130 or less (v2.0) {SHORTENED}",
+        ],
+    ),
+    "setting of another scenario": (
+        HEAD + axes() + "defaults: {target_latency_ms: 100}\n",
+        ["m.yaml:4: defaults.target_latency_ms: changes no selected case, allowed with: Server"],
+    ),
+    "exclude of everything": (
+        HEAD + axes() + "exclude: [{}]\n",
+        ["m.yaml:4: exclude[0]: names no axis, and would leave out every case"],
+    ),
     "shortened run": (
         GOOD + "defaults:\n  min_duration_s: 599.9\n",
         [f"m.yaml:5: defaults.min_duration_s: found 599.9, allowed: 600 or more (v2.0) {SHORTENED}"],
@@ -205,3 +220,29 @@ def test_too_many_cases_are_refused_before_they_are_made(refusal: Refusal) -> No
     many = f"[{', '.join(words)}]"
     text = HEAD + axes(sku=many, benchmark=many, harness=many, mode="[AccuracyOnly, PerformanceOnly]")
     assert refusal(text, vocabulary) == f"m.yaml:3: axes: expands to 128000 cases, allowed: {MAX_CASES}"
+
+
+MISMATCHES = {
+    "miniature as of a round": (
+        HEAD + axes(sku="CPU", harness="onnxruntime", benchmark="resnet8-digits"),
+        (
+            "harness 'onnxruntime' runs miniatures, allowed: conformance smoke "
+            "(their results are never submission-valid)"
+        ),
+    ),
+    "miniature on a GPU": (
+        HEAD.replace("datacenter", "smoke") + axes(harness="onnxruntime", benchmark="resnet8-digits"),
+        "harness 'onnxruntime' does not run on A2x2, allowed: the host's CPU",
+    ),
+    "harness of GPUs on the CPU": (
+        HEAD + axes(sku="CPU"),
+        "harness 'custom' does not run on CPU, allowed: SKUs with accelerators",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISMATCHES)
+def test_a_harness_where_it_does_not_belong_is_refused(name: str, refusal: Refusal) -> None:
+    text, said = MISMATCHES[name]
+    vocabulary = catalogue.vocabularies(catalogue.HARNESSES)("v2.0")
+    assert refusal(text, vocabulary) == f"m.yaml:3: axes: {said}"

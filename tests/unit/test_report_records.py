@@ -47,6 +47,7 @@ def test_a_file_is_a_header_records_and_a_footer(tmp_path: Path, make_record: Ma
     assert [from_json(line["record"]) for line in lines] == records
     assert footer == {
         "footer": {
+            "labels": [],
             "conformance": "conformant",
             "endings": {"pass": 1, "fail": 0, "unplaced": 0, "error": 0, "dropped": 1},
         }

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_mlperf.errors import EvidenceError, MlperfError, Place
 from pytest_mlperf.harness.onnxruntime import miniatures
 from pytest_mlperf.harness.onnxruntime.child import EXIT_REFUSED, read_arguments
+from pytest_mlperf.harness.onnxruntime.surroundings import die_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,6 +30,7 @@ ACCURACY_TEXT = "accuracy.txt"
 def main(arguments: Sequence[str], load: Callable[[str, str], Task] = miniatures.load) -> int:
     """Score the test that the file describes, and return 0, or `EXIT_REFUSED` when there is no score."""
     try:
+        die_with_parent()
         _score(read_arguments(arguments), load)
     except MlperfError as error:
         sys.stderr.write(f"{error}\n")
