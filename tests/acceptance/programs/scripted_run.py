@@ -10,7 +10,6 @@ import sys
 import time
 from pathlib import Path
 
-
 _HEADLINES = {"Offline": "result_samples_per_second", "Server": "result_scheduled_samples_per_sec"}
 
 
