@@ -36,11 +36,10 @@ def read(log_dir: Path, *, metric: str | None) -> Evidence:
     with _readable(path):
         words = summary.parse(path.read_text(encoding="utf-8", errors="replace"), _shown(path))
     _agree(details, words, log_dir)
-    return Evidence(
-        detail=details,
-        summary=words,
-        accuracy=_accuracy(log_dir, metric) if metric is not None else None,
-    )
+    # A performance run has no samples to score; that it is the wrong run is for the rules to say.
+    has_samples = details.facts["effective_test_mode"].value != "PerformanceOnly"
+    scored = _accuracy(log_dir, metric) if metric is not None and has_samples else None
+    return Evidence(detail=details, summary=words, accuracy=scored)
 
 
 def _shown(path: Path) -> str:
