@@ -114,7 +114,7 @@ def test_a_performance_run_needs_no_accuracy(write: Write, log_dir: Path) -> Non
     ],
 )
 def test_a_missing_file_is_named(name: str, metric: str | None, write: Write, log_dir: Path) -> None:
-    write()
+    write(ACCURACY_RUN if metric else Said())
     (log_dir / name).unlink()
     assert refusal(log_dir, metric) == f"{LOGS}/{name}: {MISSING}"
     (log_dir / name).mkdir()
@@ -141,13 +141,13 @@ def test_a_missing_folder_is_a_missing_file(log_dir: Path) -> None:
     ],
 )
 def test_an_empty_file_is_named(name: str, said: str, write: Write, log_dir: Path) -> None:
-    write()
+    write(ACCURACY_RUN)
     (log_dir / name).write_bytes(b"")
     assert refusal(log_dir, "accuracy") == f"{LOGS}/{name}{said}"
 
 
 def test_an_accuracy_log_without_its_end_is_cut(write: Write, log_dir: Path) -> None:
-    write()
+    write(ACCURACY_RUN)
     cut = LOG.rstrip()[:-1]
     (log_dir / ACCURACY_LOG).write_bytes(cut)
     text = f"accuracy=76.5%\nhash={hashlib.sha256(cut).hexdigest()}\n"
@@ -229,7 +229,7 @@ def test_logs_that_agree_on_errors_are_read(write: Write, log_dir: Path) -> None
 
 
 def test_a_quality_of_another_log_is_an_error(write: Write, log_dir: Path) -> None:
-    write()
+    write(ACCURACY_RUN)
     changed = LOG.replace(b"00000000", b"00000001")
     (log_dir / ACCURACY_LOG).write_bytes(changed)
     digest = hashlib.sha256(changed).hexdigest()[:12]
@@ -239,7 +239,7 @@ def test_a_quality_of_another_log_is_an_error(write: Write, log_dir: Path) -> No
 
 
 def test_a_large_accuracy_log_is_hashed_whole(write: Write, log_dir: Path) -> None:
-    write()
+    write(ACCURACY_RUN)
     large = b'[\n{ "qsl_idx" : 0 }' + b" " * (3 << 20) + b"]\n"
     (log_dir / ACCURACY_LOG).write_bytes(large)
     text = f"accuracy=76.5%\nhash={hashlib.sha256(large).hexdigest()}\n"
@@ -258,11 +258,11 @@ def test_text_that_is_not_utf8_is_read(write: Write, log_dir: Path, detail_line:
 
 
 def test_windows_line_ends_are_read(write: Write, log_dir: Path) -> None:
-    write()
+    write(ACCURACY_RUN)
     for name in (DETAIL, SUMMARY, ACCURACY):
         path = log_dir / name
         path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
-    assert read(log_dir, metric=None).detail.facts["result_validity"].value == "VALID"
-    accuracy = read(log_dir, metric="accuracy").accuracy
-    assert accuracy is not None
-    assert accuracy.quality.value == 76.5
+    evidence = read(log_dir, metric="accuracy")
+    assert evidence.detail.facts["effective_test_mode"].value == "AccuracyOnly"
+    assert evidence.accuracy is not None
+    assert evidence.accuracy.quality.value == 76.5
