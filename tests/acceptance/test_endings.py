@@ -195,7 +195,10 @@ axes: {sku: CPU, harness: scripted, scenario: Offline, mode: PerformanceOnly}
 include: [{benchmark: good}, {benchmark: slow}]
 """
     )
-    argv = [sys.executable, "-m", "pytest", "-p", "no:xdist", "--mlperf-output", "out"]
+    # A session that was started in the background inherits that interrupts are ignored.
+    program = "import signal, pytest; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    program += "raise SystemExit(pytest.main())"
+    argv = [sys.executable, "-c", program, "-p", "no:xdist", "--mlperf-output", "out"]
     with subprocess.Popen(argv, cwd=session.pytester.path, stdout=subprocess.DEVNULL) as process:
         slow = (
             session.pytester.path

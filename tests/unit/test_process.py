@@ -184,6 +184,8 @@ import os, sys, threading, time, signal
 from pathlib import Path
 from pytest_mlperf.process import Child, run
 
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 def interrupt():
     while not Path("family").exists():
         time.sleep(0.01)
