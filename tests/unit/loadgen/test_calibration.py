@@ -93,8 +93,8 @@ def specification(scenario: str, **changes: Any) -> Specification:
 def test_the_best_pace_forgets_the_neighbour() -> None:
     batches = [[4 * place] * 4 for place in range(4)]
     pace = measure_pace(Fake(), batches, threads=1, budget_s=0.3)
-    assert 3000 < pace.best <= 4000
-    assert pace.usual < 0.8 * pace.best
+    # A batch of four takes a millisecond; one in seven is disturbed.
+    assert pace.usual < pace.best <= 4000
 
 
 def test_not_all_waiting_is_blamed_on_the_neighbour() -> None:
@@ -146,23 +146,18 @@ def test_an_accuracy_test_measures_nothing() -> None:
     assert find_targets(specification("Server", mode="AccuracyOnly"), Fake()).qps == 100_000
 
 
-@pytest.mark.parametrize(
-    ("available", "share"),
-    [(1e9, 0.7), (2 * 400 * 2 * 1000 / 0.85, 0.85)],
-)
-def test_scarce_memory_lengthens_the_latency_expected(
-    available: float, share: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # The second has room for the queries of one second at the latency of 0.85 ms.
-    monkeypatch.setattr(calibration, "available_bytes", lambda: available)
+def test_scarce_memory_lengthens_the_latency_expected(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Room for the queries of one second at a latency of 0.95 ms; no batch of the fake takes less than 1 ms.
+    monkeypatch.setattr(calibration, "available_bytes", lambda: 2 * 400 * 2 * 1000 / 0.95)
     targets = find_targets(specification("SingleStream"), Fake())
-    assert targets.expected_latency_ms is not None
-    assert targets.expected_latency_ms == pytest.approx(share, rel=0.2)
+    assert targets.pace
+    assert targets.expected_latency_ms == pytest.approx(max(0.95, 0.7e3 / targets.pace.best))
 
 
 def test_scarce_memory_slows_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calibration, "available_bytes", lambda: 80_000)
-    assert find_targets(specification("Server"), Fake()).qps == 100
+    # Far less than any machine reaches, however busy.
+    monkeypatch.setattr(calibration, "available_bytes", lambda: 8_000)
+    assert find_targets(specification("Server"), Fake()).qps == 10
 
 
 @pytest.mark.parametrize("scenario", ["Offline", "SingleStream", "MultiStream"])
