@@ -1,3 +1,14 @@
 """What the tests of the package share."""
 
+from __future__ import annotations
+
+import pytest
+
 pytest_plugins = ["pytester"]
+"""Projects to run pytest in."""
+
+
+@pytest.fixture(autouse=True)
+def _leases_of_this_test(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test wait for the leases of another one, or of a session on this machine."""
+    monkeypatch.setenv("PYTEST_MLPERF_LEASES", str(tmp_path_factory.mktemp("leases")))
