@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from pytest_mlperf import rounds
 from pytest_mlperf.errors import HostError
 from pytest_mlperf.executor import Execute, local
-from pytest_mlperf.hardware import Inventory, host, skus
+from pytest_mlperf.hardware import Inventory, Sighting, engine, host, skus
+from pytest_mlperf.hardware.amd import Amdgpu
+from pytest_mlperf.hardware.jetson import Jetson
 from pytest_mlperf.hardware.nvidia import Nvml
 from pytest_mlperf.harness.nvidia import Nvidia
 from pytest_mlperf.harness.onnxruntime import OnnxRuntime
@@ -17,10 +19,10 @@ from pytest_mlperf.matrix import Vocabulary
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from pytest_mlperf.hardware import Device, Probe
+    from pytest_mlperf.hardware import Engine, Probe
     from pytest_mlperf.harness import Harness
 
-PROBES: Mapping[str, Probe] = {"NVML": Nvml()}
+PROBES: Mapping[str, Probe] = {"NVML": Nvml(), "amdgpu": Amdgpu(), "Jetson": Jetson()}
 
 EXECUTORS: Mapping[str, Execute] = {"local": local.execute}
 
@@ -52,18 +54,24 @@ def vocabularies(harnesses: Mapping[str, Harness]) -> Callable[[str], Vocabulary
 @cache
 def inventory() -> Inventory:
     """Look at this machine, once in a process."""
-    devices: list[Device] = []
-    blind: list[str] = []
-    for name, probe in PROBES.items():
-        found, reason = _look(probe)
-        devices += found
-        blind += [f"{name}: {reason}"] if reason else []
-    return Inventory(host=host.detect(), devices=tuple(devices), blind=tuple(blind))
+    seen = {name: _look(probe) for name, probe in PROBES.items()}
+    return Inventory(
+        host=host.detect(),
+        devices=tuple(device for sighting in seen.values() for device in sighting.devices),
+        blind=tuple(f"{name}: {reason}" for name, sighting in seen.items() for reason in sighting.blind),
+        drivers=tuple(sighting.driver for sighting in seen.values() if sighting.driver),
+        hidden=tuple(reason for sighting in seen.values() for reason in sighting.hidden),
+    )
 
 
-def _look(probe: Probe) -> tuple[tuple[Device, ...], str | None]:
+def _look(probe: Probe) -> Sighting:
     """Return what a probe sees, or why it sees nothing."""
     try:
-        return probe.detect(), None
+        return probe.detect()
     except HostError as error:
-        return (), str(error)
+        return Sighting(blind=(str(error),))
+
+
+def container_engine() -> Engine:
+    """Ask the container engine of this machine what it is."""
+    return engine.detect()

@@ -6,27 +6,31 @@ import json
 import math
 import time
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.errors import EvidenceError, MlperfError, Place, RunError
 from pytest_mlperf.evidence.reading import read
+from pytest_mlperf.hardware.matching import identify
 from pytest_mlperf.placement import Placement, Unplaced, place
-from pytest_mlperf.placement.leases import host_lease
+from pytest_mlperf.placement.leases import Lease, Request, lease
+from pytest_mlperf.placement.visibility import environment
 from pytest_mlperf.record import Measurement, Record, from_json
 from pytest_mlperf.verdict import Finding
 from pytest_mlperf.verdict.rules import judge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from pytest_mlperf.evidence import Evidence, Fact
     from pytest_mlperf.executor import Execute
     from pytest_mlperf.hardware import Inventory, Sku
+    from pytest_mlperf.hardware.matching import Identity, Match
     from pytest_mlperf.harness import Harness
-    from pytest_mlperf.matrix import Case, Scenario
+    from pytest_mlperf.matrix import Case, HardwareMatch, Scenario
     from pytest_mlperf.rounds import Benchmark, Round
 
 CASES = "cases"
@@ -37,7 +41,9 @@ RECORD = "record.json"
 class Site:
     """What cases run with: the machine, the adapters, and where results go.
 
-    strict: hardware that is not here is a failure, not a skip
+    strict:  hardware that is not here is a failure, not a skip
+    match:   whether devices may differ from the SKU, for all cases; None leaves it to their matrices
+    notice:  is told, in a line, what a case is waiting for; None where nobody listens
     """
 
     inventory: Inventory
@@ -47,18 +53,39 @@ class Site:
     execute: Execute
     output: Path
     strict: bool
+    match: HardwareMatch | None = None
+    notice: Callable[[str], None] | None = None
+    _fits: dict[tuple[str, HardwareMatch], Match | Unplaced] = field(default_factory=dict, init=False)
 
     def benchmark(self, case: Case) -> Benchmark:
         """Return the benchmark of a case, as its harness runs it."""
         return self.harnesses[case.harness].terms(self.rounds[case.round]).benchmarks[case.benchmark]
 
-    def place(self, case: Case) -> Placement | Unplaced:
-        """Return the devices for a case, or why it cannot run on this machine."""
-        placed = place(self.skus[case.sku], self.inventory)
+    @cached_property
+    def identity(self) -> Identity:
+        """What this machine is as a whole."""
+        return identify(self.inventory, self.skus.values())
+
+    def estimated_duration_s(self, case: Case) -> float | None:
+        """Return how long a case will take, or None where nothing is known about it."""
+        return self.harnesses[case.harness].estimated_duration_s(case, self.rounds[case.round])
+
+    def fit(self, case: Case) -> Match | Unplaced:
+        """Return the devices that a case can have, or why this machine is not its SKU."""
+        allowed = self.match or case.match
+        key = (case.sku, allowed)
+        if key not in self._fits:
+            sku = self.skus[case.sku]
+            self._fits[key] = place(sku, self.inventory, self.identity, allowed=allowed)
+        return self._fits[key]
+
+    def place(self, case: Case) -> Match | Unplaced:
+        """Return the devices that a case can have, or why it cannot run here."""
+        fit = self.fit(case)
         missing = self.harnesses[case.harness].missing()
-        if isinstance(placed, Placement) and missing:
+        if not isinstance(fit, Unplaced) and missing:
             return Unplaced(expected=f"harness '{case.harness}'", found=missing)
-        return placed
+        return fit
 
 
 def run_case(case: Case, site: Site) -> Record:
@@ -92,15 +119,16 @@ def _run(case: Case, site: Site) -> Record:
     placed = site.place(case)
     if isinstance(placed, Unplaced):
         return _unplaced(case, placed, strict=site.strict)
-    record = Record(case=case, ending="error", devices=tuple(d.uuid or d.name for d in placed.devices))
+    record = Record(case=case, ending="error", deltas=placed.deltas)
     try:
         folder = _folder(case, site)
         record = replace(record, folder=str(folder.relative_to(site.output)))
-        asked = time.monotonic()
-        with host_lease(exclusive=not _shares(case)):
-            waited_s = round(time.monotonic() - asked, 3)
-            record = replace(record, shared_host=_shares(case), waited_s=waited_s)
-            evidence = _observe(case, placed, site, folder)
+        with lease(_request(case, placed), notice=site.notice) as held:
+            record = replace(record, devices=held.devices, waited_s=round(held.waited_s, 3))
+            try:
+                evidence = _observe(case, _placement(placed, held), site, folder, lease=held)
+            finally:
+                record = replace(record, neighbours=held.neighbours())
         verdict = judge(case, site.benchmark(case), evidence)
         measurements = tuple(_measure(case, site.benchmark(case), evidence))
     except MlperfError as error:
@@ -141,15 +169,27 @@ def _folder(case: Case, site: Site) -> Path:
     return folder
 
 
-def _shares(case: Case) -> bool:
-    """Return whether others may use the host beside a case; a measurement has it alone by default."""
-    return case.mode == "AccuracyOnly" or case.settings.share_host
+def has_host_alone(case: Case) -> bool:
+    """Return whether nobody may use the host beside a case: a measurement whose matrix does not share it."""
+    return case.mode == "PerformanceOnly" and not case.settings.share_host
 
 
-def _observe(case: Case, placement: Placement, site: Site, folder: Path) -> Evidence:
+def _request(case: Case, fit: Match) -> Request:
+    keys = tuple(device.key for device in fit.devices)
+    return Request(case=case.id, count=fit.sku.count, devices=keys, exclusive=has_host_alone(case))
+
+
+def _placement(fit: Match, held: Lease) -> Placement:
+    devices = {device.key: device for device in fit.devices}
+    return Placement(sku=fit.sku.name, devices=tuple(devices[key] for key in held.devices))
+
+
+def _observe(case: Case, placement: Placement, site: Site, folder: Path, *, lease: Lease) -> Evidence:
     harness = site.harnesses[case.harness]
     preparation = harness.prepare(case, placement, mlperf_round=site.rounds[case.round], folder=folder)
-    site.execute(preparation, folder)
+    variables = environment(placement.devices)
+    steps = tuple(replace(step, env={**step.env, **variables}) for step in preparation.steps)
+    site.execute(replace(preparation, steps=steps), folder, lease=lease.handle)
     metric = site.benchmark(case).metric if case.mode == "AccuracyOnly" else None
     return read(preparation.log_dir, metric=metric)
 

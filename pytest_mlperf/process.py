@@ -41,13 +41,17 @@ class Exit:
 
 @dataclass(frozen=True, kw_only=True)
 class Child:
-    """What to start, and where its output goes."""
+    """What to start, and where its output goes.
+
+    handles: file descriptors that it inherits beside those three
+    """
 
     argv: Sequence[str]
     env: Mapping[str, str]
     cwd: Path
     stdout: Path
     stderr: Path
+    handles: Sequence[int] = ()
 
 
 def run(child: Child, *, time_limit_s: float) -> Exit:
@@ -66,6 +70,7 @@ def run(child: Child, *, time_limit_s: float) -> Exit:
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,
+            pass_fds=child.handles,
             start_new_session=True,
         )
     timed_out = True

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from pytest_mlperf.hardware.matching import Delta  # noqa: TC001  records are read by their types
 from pytest_mlperf.matrix import SHORTENED, Case
 from pytest_mlperf.verdict import Finding  # noqa: TC001  records are read by their types
 
@@ -34,7 +35,8 @@ class Record:
     reason:       why, in a line; None after a pass
     findings:     the rules that were applied; none where no verdict was reached
     devices:      UUIDs of the accelerators that were used
-    shared_host:  whether other cases may have used the host at the same time; None where nothing ran
+    deltas:       in what they differ from the SKU; only where the matrix allows a partial match
+    neighbours:   cases of any session that used the host at the same time; None where nothing ran
     folder:       where its logs are, relative to the output folder
     started_at:   ISO 8601, UTC
     duration_s:   from start to end, with what it waited
@@ -47,7 +49,8 @@ class Record:
     findings: tuple[Finding, ...] = ()
     measurements: tuple[Measurement, ...] = ()
     devices: tuple[str, ...] = ()
-    shared_host: bool | None = None
+    deltas: tuple[Delta, ...] = ()
+    neighbours: tuple[str, ...] | None = None
     folder: str | None = None
     started_at: str | None = None
     duration_s: float | None = None
@@ -62,13 +65,15 @@ class Record:
         return words[0] if self.ending == "pass" else words[1]
 
     @property
-    def label(self) -> str | None:
-        """What must be said beside every result of this case, or None."""
-        return SHORTENED if self.case.conformance == "smoke" else None
+    def labels(self) -> tuple[str, ...]:
+        """What must be said beside every result of this case: in a word or two, a colon, and in full."""
+        shortened = [SHORTENED] if self.case.conformance == "smoke" else []
+        partial = [f"partial match: {'; '.join(map(str, self.deltas))}"] if self.deltas else []
+        return (*shortened, *partial)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the record as plain values, with verdict and label, for JSON and for other processes."""
-        return {**asdict(self), "verdict": self.verdict, "label": self.label}
+        """Return the record as plain values, with verdict and labels, for JSON and for other processes."""
+        return {**asdict(self), "verdict": self.verdict, "labels": self.labels}
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 _MINUTE_S = 60
 _HOUR_S = 3600
 _MANY = 1000
+_EXACT_GIB = 10
 _EXACT = 1e15
 """Whole numbers up to here are exact in a double."""
 
@@ -37,3 +38,9 @@ def format_quantity(value: float, unit: str) -> str:
         if float(f"{value / factor:.4g}") < _MANY:
             return f"{value / factor:.4g} {larger}"
     return f"{format_number(value / 1e9) if value >= _MANY * 1e9 else f'{value / 1e9:.4g}'} s"
+
+
+def format_gib(size_bytes: float) -> str:
+    """Return a size in gibibytes, with a decimal below 10: `79 GiB`, `9.5 GiB`."""
+    gib = size_bytes / 2**30
+    return f"{gib:.1f} GiB" if gib < _EXACT_GIB and round(gib, 1) != round(gib) else f"{gib:.0f} GiB"

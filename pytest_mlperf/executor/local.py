@@ -23,7 +23,7 @@ STDERR = "stderr.txt"
 _TAIL_BYTES = 4096
 
 
-def execute(preparation: Preparation, folder: Path) -> None:
+def execute(preparation: Preparation, folder: Path, *, lease: int | None = None) -> None:
     """Run the steps one after the other, with their output in the folder.
 
     Raises RunError when a step cannot be started, ends with a signal or a non-zero exit status, or when the
@@ -32,14 +32,21 @@ def execute(preparation: Preparation, folder: Path) -> None:
     deadline = time.monotonic() + preparation.time_limit_s
     for step in preparation.steps:
         said_before = _size(folder / STDERR)
-        outcome = _run(step, folder, time_limit_s=max(deadline - time.monotonic(), 0.001))
+        child = Child(
+            argv=step.argv,
+            env=step.env,
+            cwd=folder,
+            stdout=folder / STDOUT,
+            stderr=folder / STDERR,
+            handles=() if lease is None else (lease,),
+        )
+        outcome = _run(step, child, time_limit_s=max(deadline - time.monotonic(), 0.001))
         if outcome.timed_out or outcome.code != 0:
             last_words = _last_words(folder / STDERR, since=said_before)
             raise _error(step, outcome, last_words, time_limit_s=preparation.time_limit_s)
 
 
-def _run(step: Command, folder: Path, *, time_limit_s: float) -> Exit:
-    child = Child(argv=step.argv, env=step.env, cwd=folder, stdout=folder / STDOUT, stderr=folder / STDERR)
+def _run(step: Command, child: Child, *, time_limit_s: float) -> Exit:
     try:
         return run(child, time_limit_s=time_limit_s)
     except OSError as error:

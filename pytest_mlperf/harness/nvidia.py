@@ -9,12 +9,18 @@ from pytest_mlperf.errors import RunError
 from pytest_mlperf.matrix import HarnessTerms
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from pytest_mlperf.harness import Preparation
     from pytest_mlperf.matrix import Case
     from pytest_mlperf.placement import Placement
     from pytest_mlperf.rounds import Round
+
+# closed/NVIDIA of each round, Makefile (DRIVER_VER_MAJOR).
+_LEAST_DRIVERS: Mapping[str, str] = {"v2.0": "510"}
+_DISK_GB = 800
+"""For bert, rnnt and the SSDs, by VirtualClient's documentation; NVIDIA's README has 3 TB for all of them."""
 
 _MISSING = "not in this version: NVIDIA's harness is planned, not run"
 
@@ -29,7 +35,13 @@ class Nvidia:
         """Return the benchmarks that are registered for this harness type (code/common/submission.py)."""
         suffix = "_TRT_Triton" if self.name == "triton" else "_TRT"
         benchmarks = {n: b for n, b in mlperf_round.benchmarks.items() if self.name in b.harnesses}
-        return HarnessTerms(system_suffix=suffix, benchmarks=benchmarks, accelerated=True)
+        return HarnessTerms(
+            system_suffix=suffix,
+            benchmarks=benchmarks,
+            accelerated=True,
+            least_driver=_LEAST_DRIVERS.get(mlperf_round.name),
+            disk_gb=_DISK_GB,
+        )
 
     def missing(self) -> str | None:
         """Return why no case of this harness can run yet."""

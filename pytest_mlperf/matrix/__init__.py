@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Category = Literal["datacenter", "edge", "smoke"]
 Conformance = Literal["round", "smoke"]
+HardwareMatch = Literal["exact", "partial"]
 Scenario = Literal["SingleStream", "MultiStream", "Server", "Offline"]
 Mode = Literal["AccuracyOnly", "PerformanceOnly"]
 Power = Literal["MaxP", "MaxQ"]
@@ -57,6 +58,7 @@ class Case:
     """One point of the matrix: one test item, one record.
 
     id:           unique in a session: `<benchmark>-<metric name>`
+    match:        whether devices that differ from the SKU may be used; the record names each difference
     metric_name:  `<system name>-<harness>_<k_99|k_99_9>_<MaxP|MaxQ>-<Scenario>-<mode>`;
                   several benchmarks share one
     place:        where in its matrix the case comes from
@@ -67,6 +69,7 @@ class Case:
     round: str
     category: Category
     conformance: Conformance
+    match: HardwareMatch
     sku: str
     benchmark: str
     harness: str
@@ -85,12 +88,16 @@ class HarnessTerms:
     system_suffix: is put after the system id: `_TRT` makes `A2x2_TRT`
     submission:    whether its results can be of a round at all; miniatures never are
     accelerated:   whether it runs on accelerators only (True), on the CPU only (False), or on both (None)
+    least_driver:  oldest version of the accelerators' driver that it runs with (`510`); None: any
+    disk_gb:       what it takes for models and data; None: nothing to speak of
     """
 
     system_suffix: str
     benchmarks: Mapping[str, Benchmark]
     submission: bool = True
     accelerated: bool | None = None
+    least_driver: str | None = None
+    disk_gb: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

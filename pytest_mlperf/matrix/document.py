@@ -15,7 +15,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from pytest_mlperf.matrix import Accuracy, Category, Conformance, Mode, Power, Scenario
+from pytest_mlperf.matrix import Accuracy, Category, Conformance, HardwareMatch, Mode, Power, Scenario
 
 
 def _listed(value: Any) -> Any:
@@ -110,6 +110,10 @@ class Document(_Strict):
     conformance: Conformance | None = Field(
         default=None,
         description="round allows nothing that the round does not; smoke is shortened, not submission-valid",
+    )
+    match: HardwareMatch = Field(
+        default="exact",
+        description="partial lets cases run on devices that differ from the SKU; records say in what",
     )
     defaults: Options = Field(default=Options(), description="settings of every case")
     axes: Axes = Field(

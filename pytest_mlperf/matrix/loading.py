@@ -348,6 +348,7 @@ class _Expansion:
             round=self.document.round,
             category=self.document.category,
             conformance=self._conformance,
+            match=self.document.match,
             sku=sku,
             benchmark=benchmark,
             harness=harness,

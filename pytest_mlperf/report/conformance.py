@@ -56,7 +56,6 @@ def add_up(records: Iterable[Record]) -> Conformance:
     """Count the endings of all records of a session."""
     records = list(records)
     counted = Counter(record.ending for record in records)
-    labels = {record.label: None for record in records if record.label and record.ending != "dropped"}
-    return Conformance(
-        counts={e: counted[e] for e in ENDINGS}, labels=tuple(label for label in labels if label)
-    )
+    kept = [record for record in records if record.ending != "dropped"]
+    labels = dict.fromkeys(label for record in kept for label in record.labels)
+    return Conformance(counts={e: counted[e] for e in ENDINGS}, labels=tuple(labels))

@@ -27,8 +27,8 @@ def headline(record: Record) -> str:
 
 def _lines(record: Record) -> Iterator[str]:
     case = record.case
-    label = f" ({record.label})" if record.label else ""
-    yield f"{case.id}: {record.verdict or record.ending}{label}"
+    labels = f" ({'; '.join(record.labels)})" if record.labels else ""
+    yield f"{case.id}: {record.verdict or record.ending}{labels}"
     if not record.findings and record.reason:
         for line in record.reason.splitlines():
             yield f"  {line}"

@@ -33,7 +33,7 @@ def row_cells(record: Record | None) -> list[str]:
         case.benchmark,
         case.scenario,
         case.mode,
-        f"{verdict}, shortened" if record.label else verdict,
+        ", ".join([verdict, *(label.partition(":")[0] for label in record.labels)]),
         value,
     )
     return [

@@ -36,7 +36,8 @@ def write(folder: Path, records: Iterable[Record]) -> None:
 
 def conformance(record: Record) -> str:
     """Return `round`, or `smoke (shortened: not submission-valid)`."""
-    return f"{record.case.conformance} ({record.label})" if record.label else record.case.conformance
+    labels = f" ({'; '.join(record.labels)})" if record.labels else ""
+    return record.case.conformance + labels
 
 
 def rows(record: Record) -> Iterator[tuple[str, str, str]]:

@@ -34,5 +34,9 @@ def properties(record: Record) -> Iterator[tuple[str, str]]:
     yield "ending", record.ending
     for measurement in record.measurements:
         yield measurement.name, f"{format_number(measurement.value)} {measurement.unit}"
-    if record.shared_host and case.mode == "PerformanceOnly":
-        yield "shared_host", "yes: other cases may have run at the same time"
+    if record.devices:
+        yield "devices", ", ".join(record.devices)
+    for delta in record.deltas:
+        yield "partial_match", str(delta)
+    if record.neighbours and case.mode == "PerformanceOnly":
+        yield "neighbours", ", ".join(record.neighbours)

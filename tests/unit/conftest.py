@@ -31,6 +31,7 @@ CASE = Case(
     round="v2.0",
     category="datacenter",
     conformance="round",
+    match="exact",
     sku="A2x2",
     benchmark="bert",
     harness="custom",

@@ -27,6 +27,7 @@ STAGES = (
     "plan",
     "hardware",
     "placement",
+    "packing",
     "harness",
     "executor",
     "evidence",
@@ -34,13 +35,14 @@ STAGES = (
     "record",
     "pipeline",
     "report",
+    "doctor",
     "catalogue",
     "plugin",
 )
 
 # What stands in these folders are adapters: they know neither each other nor who uses them.
 ADAPTER_STAGES = ("harness", "executor", "hardware")
-NO_ADAPTERS = ("hardware.skus",)
+NO_ADAPTERS = ("hardware.skus", "hardware.matching", "hardware.visible", "hardware.linux")
 # The adapters have one user, the catalogue.
 ADAPTER_USERS = ("catalogue",)
 

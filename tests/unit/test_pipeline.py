@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import sys
-import tempfile
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,8 @@ from pytest_mlperf.executor import local
 from pytest_mlperf.hardware import Device, Host, Inventory, skus
 from pytest_mlperf.harness import Command, Preparation
 from pytest_mlperf.matrix import HarnessTerms, Settings
-from pytest_mlperf.pipeline import Site, run_case
+from pytest_mlperf.pipeline import Site, has_host_alone, run_case
+from pytest_mlperf.placement.leases import Request, lease
 from pytest_mlperf.record import Measurement, from_json
 
 if TYPE_CHECKING:
@@ -31,7 +31,15 @@ if TYPE_CHECKING:
     from tests.unit.conftest import DetailLine, MakeCase
 
 ROUND = rounds.load("v2.0")
-A2 = Device(name="NVIDIA A2", uuid="GPU-0", pci_device="25B6", memory_bytes=15 * 2**30, power_limit_w=60)
+A2 = Device(
+    vendor="NVIDIA",
+    name="NVIDIA A2",
+    uuid="GPU-0",
+    pci_device="25B6",
+    memory_bytes=15 * 2**30,
+    power_limit_w=60,
+    compute_capability="8.6",
+)
 HOST = Host(cores=1, cpu=None, memory_bytes=None, board=None)
 FOOTER = "\nNo warnings encountered during test.\n\nNo errors encountered during test.\n"
 
@@ -60,21 +68,18 @@ class Scripted:
         logs.mkdir()
         for name, text in self.files.items():
             (logs / name).write_text(text, encoding="utf-8")
-        argv = (sys.executable, "-c", f"raise SystemExit({self.code})")
+        program = (
+            f"import os; print(f'{{VARIABLE}}={{os.environ.get(VARIABLE)}}'); raise SystemExit({self.code})"
+        )
+        argv = (sys.executable, "-c", f"VARIABLE = 'CUDA_VISIBLE_DEVICES'; {program}")
         step = Command(name="run", argv=argv, env=os.environ)
         return Preparation(steps=(step,), log_dir=logs, time_limit_s=30)
-
-
-@pytest.fixture(autouse=True)
-def _locks_of_this_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the lock of the host out of the way of other sessions."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     return Site(
-        inventory=Inventory(host=HOST, devices=(A2, replace(A2, uuid=None)), blind=()),
+        inventory=Inventory(host=HOST, devices=(A2, replace(A2, uuid="GPU-1")), blind=()),
         skus=skus.load(),
         rounds={"v2.0": ROUND},
         harnesses={"custom": Scripted()},
@@ -131,7 +136,7 @@ def test_a_valid_run_passes_with_its_measurement(story: Story, make_case: MakeCa
     assert record.measurements == (
         Measurement(name="result_samples_per_second", value=1234.5, unit="samples/s"),
     )
-    assert record.devices == ("GPU-0", "NVIDIA A2")
+    assert record.devices == ("GPU-0", "GPU-1")
     assert record.folder == f"cases/{record.case.id}"
     assert record.started_at is not None
     assert record.started_at.endswith("+00:00")
@@ -238,7 +243,7 @@ def test_a_folder_that_cannot_be_made_is_an_error(site: Site, make_case: MakeCas
 def test_hardware_that_is_not_here_leaves_no_folder(site: Site, make_case: MakeCase) -> None:
     record = run_case(make_case(sku="A30x8"), site)
     assert (record.ending, record.folder, record.findings) == ("unplaced", None, ())
-    assert record.reason == "needs 8x A30 (24 GiB, 165 W), found 2x NVIDIA A2 (15 GiB, 60 W)"
+    assert record.reason == "needs 8x A30, found 2x A2: this is A2x2"
     assert not site.output.exists()
 
 
@@ -246,8 +251,7 @@ def test_hardware_that_was_promised_is_a_failure(site: Site, make_case: MakeCase
     record = run_case(make_case(sku="A30x8"), replace(site, strict=True))
     assert (record.ending, record.verdict, record.folder) == ("fail", None, None)
     assert record.reason == (
-        "promised hardware is broken: expected 8x A30 (24 GiB, 165 W), "
-        "observed 2x NVIDIA A2 (15 GiB, 60 W) [matrices/m.yaml:7]"
+        "promised hardware is broken: expected 8x A30, observed 2x A2: this is A2x2 [matrices/m.yaml:7]"
     )
 
 
@@ -257,17 +261,49 @@ def test_a_harness_that_is_not_here_leaves_a_case_unplaced(story: Story, make_ca
 
 
 @pytest.mark.parametrize(
-    ("changes", "shared"),
+    ("changes", "alone"),
     [
-        pytest.param({}, False, id="performance"),
-        pytest.param({"settings": Settings(share_host=True)}, True, id="performance, shared"),
-        pytest.param({"mode": "AccuracyOnly"}, True, id="accuracy"),
+        pytest.param({}, True, id="performance"),
+        pytest.param({"settings": Settings(share_host=True)}, False, id="performance, shared"),
+        pytest.param({"mode": "AccuracyOnly"}, False, id="accuracy"),
     ],
 )
 def test_a_measurement_has_the_host_alone(
-    changes: dict[str, Any], *, shared: bool, story: Story, make_case: MakeCase
+    changes: dict[str, Any], *, alone: bool, make_case: MakeCase
 ) -> None:
-    assert story.run(make_case(**changes), Scripted(code=1)).shared_host is shared
+    assert has_host_alone(make_case(**changes)) is alone
+
+
+@pytest.mark.parametrize("mode", ["PerformanceOnly", "AccuracyOnly"])
+def test_neighbours_are_named(mode: str, story: Story, make_case: MakeCase) -> None:
+    case = make_case(sku="A2x1", mode=mode, settings=Settings(share_host=True))
+    beside = Request(case="beside", count=1, devices=("GPU-0",), exclusive=False)
+    with lease(beside):
+        record = story.run(case, Scripted(code=1))
+    assert record.neighbours == ("beside",)
+    assert record.devices == ("GPU-1",)
+
+
+def test_programs_of_a_case_see_its_devices_only(site: Site, story: Story, make_case: MakeCase) -> None:
+    record = story.run(make_case(sku="A2x1"), Scripted())
+    seen = (site.output / str(record.folder) / "stdout.txt").read_text(encoding="utf-8")
+    assert seen == "CUDA_VISIBLE_DEVICES=GPU-0\n"
+    assert record.devices == ("GPU-0",)
+
+
+def test_a_partial_match_runs_where_it_is_asked_for_and_is_labelled(
+    site: Site, story: Story, make_case: MakeCase
+) -> None:
+    capped = replace(A2, power_limit_w=40)
+    machine = replace(story.site, inventory=replace(site.inventory, devices=(capped,)))
+    case = make_case(sku="A2x1")
+    refused = Story(site=machine, detail_line=story.detail_line).performance(case)
+    assert (refused.ending, refused.reason) == ("unplaced", "needs 1x A2 (60 W), found 1x A2 (40 W)")
+    asked = Story(site=replace(machine, match="partial"), detail_line=story.detail_line).performance(case)
+    assert asked.ending == "pass"
+    assert asked.labels == ("partial match: power limit: needs 60 W, found 40 W",)
+    by_matrix = make_case(sku="A2x1", id="other", match="partial")
+    assert Story(site=machine, detail_line=story.detail_line).performance(by_matrix).deltas == asked.deltas
 
 
 def test_the_record_stands_in_the_folder_of_its_case(site: Site, story: Story, make_case: MakeCase) -> None:

@@ -172,9 +172,15 @@ def test_a_program_that_cannot_be_started_is_an_os_error(
     (tmp_path / "plain.txt").touch()
     (tmp_path / "cut").write_bytes(b"\x7fELF")
     (tmp_path / "cut").chmod(0o755)
-    outputs = {"stdout": tmp_path / "stdout.txt", "stderr": tmp_path / "stderr.txt"}
+    child = Child(
+        argv=(program,),
+        env={"PATH": "/usr/bin"},
+        cwd=tmp_path,
+        stdout=tmp_path / "stdout.txt",
+        stderr=tmp_path / "stderr.txt",
+    )
     with pytest.raises(error):
-        run(Child(argv=(program,), env={"PATH": "/usr/bin"}, cwd=tmp_path, **outputs), time_limit_s=30)
+        run(child, time_limit_s=30)
 
 
 def test_an_interrupt_ends_the_child_too(tmp_path: Path) -> None:

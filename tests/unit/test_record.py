@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_mlperf.errors import Place
+from pytest_mlperf.hardware.matching import Delta
 from pytest_mlperf.matrix import Settings
 from pytest_mlperf.record import ENDINGS, Measurement, from_json
 from pytest_mlperf.verdict import Finding
@@ -42,12 +43,12 @@ def test_a_verdict_is_of_a_case_that_was_judged(
 
 
 @pytest.mark.parametrize(
-    ("conformance", "label"), [("round", None), ("smoke", "shortened: not submission-valid")]
+    ("conformance", "labels"), [("round", ()), ("smoke", ("shortened: not submission-valid",))]
 )
 def test_a_shortened_case_is_labelled(
-    conformance: str, label: str | None, make_record: MakeRecord, make_case: MakeCase
+    conformance: str, labels: tuple[str, ...], make_record: MakeRecord, make_case: MakeCase
 ) -> None:
-    assert make_record(case=make_case(conformance=conformance)).label == label
+    assert make_record(case=make_case(conformance=conformance)).labels == labels
 
 
 def test_a_record_comes_back_from_json_as_it_was(make_record: MakeRecord, make_case: MakeCase) -> None:
@@ -67,7 +68,8 @@ def test_a_record_comes_back_from_json_as_it_was(make_record: MakeRecord, make_c
         findings=(finding,),
         measurements=(Measurement(name="m", value=1e300, unit="ns"),),
         devices=("GPU-0", "GPU-1"),
-        shared_host=False,
+        deltas=(Delta(trait="power limit", expected="400 W", found="275 W"),),
+        neighbours=("other",),
         started_at="2026-01-02T03:04:05+00:00",
         duration_s=1.5,
         waited_s=0.25,

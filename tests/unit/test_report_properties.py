@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_mlperf.hardware.matching import Delta
 from pytest_mlperf.record import Measurement
 from pytest_mlperf.report.properties import properties
 
@@ -34,10 +35,10 @@ def test_what_a_record_is_of_how_it_ended_and_what_was_measured(make_record: Mak
 
 def test_a_failed_accuracy_run_of_smoke_conformance(make_record: MakeRecord, make_case: MakeCase) -> None:
     case = make_case(mode="AccuracyOnly", conformance="smoke")
-    found = dict(properties(make_record(case=case, ending="fail", shared_host=True)))
+    found = dict(properties(make_record(case=case, ending="fail", neighbours=("b",))))
     assert (found["value"], found["unit"], found["ending"]) == ("0.0", "PASS/FAIL", "fail")
     assert found["conformance"] == "smoke (shortened: not submission-valid)"
-    assert "shared_host" not in found
+    assert "neighbours" not in found
 
 
 @pytest.mark.parametrize("ending", ["unplaced", "error", "dropped"])
@@ -48,14 +49,22 @@ def test_without_a_verdict_there_is_no_value(ending: str, make_record: MakeRecor
 
 
 @pytest.mark.parametrize(
-    ("shared", "told"),
+    ("neighbours", "told"),
     [
-        pytest.param(True, "yes: other cases may have run at the same time", id="shared"),
-        pytest.param(False, None, id="alone"),
+        pytest.param(("b", "c"), "b, c", id="shared"),
+        pytest.param((), None, id="alone"),
         pytest.param(None, None, id="nothing ran"),
     ],
 )
-def test_a_measurement_on_a_shared_host_says_so(
-    *, shared: bool | None, told: str | None, make_record: MakeRecord
+def test_a_measurement_names_its_neighbours(
+    neighbours: tuple[str, ...] | None, told: str | None, make_record: MakeRecord
 ) -> None:
-    assert dict(properties(make_record(shared_host=shared))).get("shared_host") == told
+    assert dict(properties(make_record(neighbours=neighbours))).get("neighbours") == told
+
+
+def test_devices_and_their_differences_are_told(make_record: MakeRecord) -> None:
+    capped = Delta(trait="power limit", expected="60 W", found="40 W")
+    found = dict(properties(make_record(devices=("GPU-0", "GPU-1"), deltas=(capped,))))
+    assert found["devices"] == "GPU-0, GPU-1"
+    assert found["partial_match"] == "power limit: needs 60 W, found 40 W"
+    assert found["conformance"] == "round (partial match: power limit: needs 60 W, found 40 W)"

@@ -25,6 +25,7 @@ def main(script: str, scenario: str, mode: str, log_dir: Path) -> None:
         start = time.monotonic()
         time.sleep(0.5)
         (log_dir / "times.json").write_text(json.dumps([start, time.monotonic()]), encoding="utf-8")
+    (log_dir / "devices.txt").write_text(os.environ.get("CUDA_VISIBLE_DEVICES", ""), encoding="utf-8")
     valid = script != "bad"
     facts: dict[str, object] = {"effective_scenario": scenario, "effective_test_mode": mode}
     summary = ""
