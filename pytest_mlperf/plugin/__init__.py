@@ -6,7 +6,7 @@ imported when a test that asks for a case is collected.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -57,6 +57,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="hardware that the selected cases need and this machine lacks is a failure, not a skip",
     )
+    group.addoption(
+        "--mlperf-match",
+        choices=("exact", "partial"),
+        help="whether devices may differ from the SKU, which reports then name; default: as the matrix says",
+    )
+    group.addoption(
+        "--mlperf-doctor",
+        nargs="?",
+        const="text",
+        choices=("text", "json"),
+        help="say what this machine is, which SKU it matches, and which cases would run; run nothing",
+    )
+    group.addoption(
+        "--mlperf-leases",
+        action="store_true",
+        help="list who holds which device of this machine, since when and for which case; run nothing",
+    )
     parser.addini(
         "mlperf_matrices",
         "matrix files, relative to the rootdir, with wildcards (default: matrices/*.yaml)",
@@ -79,10 +96,25 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{name}: {meaning}")
     if config.getoption("mlperf_plan") and hasattr(config.option, "dist"):
         config.option.dist = "no"
+    if getattr(config, "workerinput", {}).get("mlperf_packs"):
+        from pytest_mlperf.plugin.scheduling import BarrierHooks  # noqa: PLC0415  only with xdist
+
+        config.pluginmanager.register(BarrierHooks(), "pytest_mlperf.barrier")
     if config.getoption("htmlpath", None):
         from pytest_mlperf.plugin.html import add_columns  # noqa: PLC0415  only where HTML is written
 
         add_columns(config)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """Answer a question about the machine, instead of a session."""
+    doctor = config.getoption("mlperf_doctor")
+    if not doctor and not config.getoption("mlperf_leases"):
+        return None
+    from pytest_mlperf.plugin import asking  # noqa: PLC0415  wake up
+
+    return asking.answer_doctor(config, as_json=doctor == "json") if doctor else asking.answer_leases()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -108,16 +140,36 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: pytest.Item) -> None:
-    """Tell a worker of xdist where results go."""
+    """Tell a worker of xdist where results go, and whether its cases are packed."""
     from pytest_mlperf.plugin.output import folder  # noqa: PLC0415  only with xdist
 
-    node.workerinput["mlperf_output"] = str(folder(node.config))  # type: ignore[attr-defined]
+    workerinput = node.workerinput  # type: ignore[attr-defined]
+    workerinput["mlperf_output"] = str(folder(node.config))
+    workerinput["mlperf_packs"] = _packs(node.config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object | None:
+    """Pack cases, where xdist is not told how to distribute tests."""
+    if not _packs(config):
+        return None
+    from pytest_mlperf.plugin.scheduling import CaseScheduling  # noqa: PLC0415  only with xdist
+    from pytest_mlperf.plugin.session import start  # noqa: PLC0415  only called when there are cases
+
+    return CaseScheduling(config, log, demand=lambda: start(config).demand())
+
+
+def _packs(config: pytest.Config) -> bool:
+    """Return whether xdist distributes as it does by default; any other way is the user's choice."""
+    return bool(config.getoption("dist", "no") == "load")
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_node_collection_finished(node: pytest.Item, ids: list[str]) -> None:
     """Wake up beside the workers of xdist, which are the ones that collect."""
-    if any("-AccuracyMode]" in nodeid or "-PerformanceMode]" in nodeid for nodeid in ids):
+    from pytest_mlperf.plugin.scheduling import has_cases  # noqa: PLC0415  only with xdist
+
+    if has_cases(ids):
         from pytest_mlperf.plugin.session import start  # noqa: PLC0415  wake up
 
         start(node.config).selected(ids)

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_mlperf import catalogue
-from pytest_mlperf.pipeline import CASES, left_record
+from pytest_mlperf.packing import AT_ONCE, Need
+from pytest_mlperf.pipeline import CASES, has_host_alone, left_record
+from pytest_mlperf.placement import Unplaced
 from pytest_mlperf.plugin import output
 from pytest_mlperf.plugin.planning import write_plan
 from pytest_mlperf.plugin.suite import Suite, suite_of
@@ -27,6 +29,7 @@ from pytest_mlperf.report.records import RecordFile
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from pytest_mlperf.plugin.scheduling import Demand
 
 _PARAMETER = re.compile(r"\[([^]]+)\](@[^]]+)?$")
 """The parameter at the end of a node id; older versions of xdist write a group behind it."""
@@ -83,6 +86,21 @@ class Session:
             now = datetime.now(timezone.utc).isoformat(timespec="seconds")
             self.file = RecordFile(folder, inventory=asdict(catalogue.inventory()), started_at=now)
         return self.file
+
+    def demand(self) -> Demand:
+        """Return what the selected cases take of this machine, for xdist."""
+        from pytest_mlperf.plugin.scheduling import Demand  # noqa: PLC0415  only with xdist
+
+        needs = {nodeid: self._need(case_id) for nodeid, case_id in self.chosen.items()}
+        return Demand(devices=len(self.suite.site.inventory.devices), needs=needs)
+
+    def _need(self, case_id: str) -> Need:
+        case, site = self.suite.plan.cases[case_id], self.suite.site
+        placed = site.place(case)
+        if isinstance(placed, Unplaced):
+            return AT_ONCE
+        duration_s = site.estimated_duration_s(case)
+        return Need(devices=placed.sku.count, exclusive=has_host_alone(case), duration_s=duration_s)
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Note that an item has begun."""
