@@ -212,3 +212,12 @@ class Sku:
     mig_profile: str | None = None
     board: str | None = None
     hosts: Mapping[str, HostDemand] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """Return what this SKU needs: `8x A100-SXM-80GB (80 GiB, 400 W)`."""
+        if not self.count:
+            return "the host's CPU"
+        memory = " or ".join(f"{gib:g}" for gib in self.memory_gib)
+        traits = [f"{memory} GiB"] if memory else []
+        traits += [f"{self.power_limit_w:g} W"] if self.power_limit_w else []
+        return f"{self.count}x {self.accelerator}" + (f" ({', '.join(traits)})" if traits else "")

@@ -53,9 +53,7 @@ def _entry(case: Case, suite: Suite, chosen: set[str], not_selected: str) -> dic
         **asdict(case),
         "place": str(case.place),
         "needs": str(site.skus[case.sku]),
-        "estimated_duration_s": site.harnesses[case.harness].estimated_duration_s(
-            case, site.rounds[case.round]
-        ),
+        "estimated_duration_s": site.estimated_duration_s(case),
         "would": would,
         "why": why,
     }

@@ -5,6 +5,8 @@ Lives in every process that collects: pytest itself, or each worker of xdist.
 
 from __future__ import annotations
 
+import sys
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -52,25 +54,30 @@ class Suite:
         """The plan of the session; empty, with `problems`, when the matrices cannot be loaded."""
         try:
             vocabularies = catalogue.vocabularies(self.harnesses)
-            matrices = [load(path, vocabularies, rounds.names()) for path in self._paths()]
+            matrices = [load(path, vocabularies, rounds.names()) for path in self._named_paths()]
             check_distinct(matrices)
         except (ConfigurationError, pytest.UsageError) as error:
             self.problems.append(str(error))
             return Plan(cases={}, dropped={})
         return select(matrices, powers=self.config.getoption("mlperf_power") or ["MaxP"])
 
-    def _paths(self) -> list[Path]:
+    @cached_property
+    def paths(self) -> list[Path]:
+        """The matrix files: those that are named, or what the project has."""
         given = self.config.getoption("mlperf_matrix")
         if given:
             return [self.config.invocation_params.dir / path for path in given]
         patterns = self.config.getini("mlperf_matrices")
-        paths = [path for pattern in patterns for path in sorted(self.config.rootpath.glob(pattern))]
-        if not paths:
+        return [path for pattern in patterns for path in sorted(self.config.rootpath.glob(pattern))]
+
+    def _named_paths(self) -> list[Path]:
+        if not self.paths:
+            patterns = self.config.getini("mlperf_matrices")
             raise pytest.UsageError(
                 f"{self.config.rootpath}: no matrix: found no file {' or '.join(patterns)} (name one with "
                 "--mlperf-matrix, or set mlperf_matrices in the ini file)"
             )
-        return paths
+        return self.paths
 
     @cached_property
     def site(self) -> Site:
@@ -83,7 +90,16 @@ class Suite:
             execute=catalogue.EXECUTORS["local"],
             output=output.folder(self.config),
             strict=self.config.getoption("mlperf_strict"),
+            match=self.config.getoption("mlperf_match"),
+            notice=self._notice,
         )
+
+    def _notice(self, line: str) -> None:
+        """Show a line at once, past pytest's capturing; workers of xdist share the stderr of the session."""
+        manager = self.config.pluginmanager.getplugin("capturemanager")
+        with manager.global_and_fixture_disabled() if manager else nullcontext():
+            sys.stderr.write(f"\n{line}\n")
+            sys.stderr.flush()
 
     def parameters(self) -> Iterator[Any]:
         """Give the kept cases as parameters, each with its id and its markers."""
