@@ -11,9 +11,9 @@ from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.errors import EvidenceError, MlperfError, Place, RunError
+from pytest_mlperf.errors import EvidenceError, HostError, MlperfError, Place, RunError
 from pytest_mlperf.evidence.reading import read
-from pytest_mlperf.hardware.matching import identify
+from pytest_mlperf.hardware.matching import differences, identify
 from pytest_mlperf.placement import Placement, Unplaced, place
 from pytest_mlperf.placement.leases import Lease, Request, lease
 from pytest_mlperf.placement.visibility import environment
@@ -84,7 +84,7 @@ class Site:
         fit = self.fit(case)
         missing = self.harnesses[case.harness].missing()
         if not isinstance(fit, Unplaced) and missing:
-            return Unplaced(expected=f"harness '{case.harness}'", found=missing)
+            return Unplaced(expected=f"harness '{case.harness}'", found=missing, what="harness")
         return fit
 
 
@@ -119,14 +119,21 @@ def _run(case: Case, site: Site) -> Record:
     placed = site.place(case)
     if isinstance(placed, Unplaced):
         return _unplaced(case, placed, strict=site.strict)
-    record = Record(case=case, ending="error", deltas=placed.deltas)
+    record = Record(case=case, ending="error")
     try:
         folder = _folder(case, site)
         record = replace(record, folder=str(folder.relative_to(site.output)))
         with lease(_request(case, placed), notice=site.notice) as held:
-            record = replace(record, devices=held.devices, waited_s=round(held.waited_s, 3))
+            placement = _placement(placed, held)
+            record = replace(
+                record,
+                devices=held.devices,
+                deltas=differences(placed.sku, placement.devices, site.inventory),
+                foreign=tuple(_foreign(placement)),
+                waited_s=round(held.waited_s, 3),
+            )
             try:
-                evidence = _observe(case, _placement(placed, held), site, folder, lease=held)
+                evidence = _observe(case, placement, site, folder, lease=held)
             finally:
                 record = replace(record, neighbours=held.neighbours())
         verdict = judge(case, site.benchmark(case), evidence)
@@ -147,7 +154,7 @@ def _unplaced(case: Case, why: Unplaced, *, strict: bool) -> Record:
     if not strict:
         return Record(case=case, ending="unplaced", reason=str(why))
     finding = Finding(
-        rule="promised hardware",
+        rule=f"promised {why.what}",
         expected=why.expected,
         observed=why.found,
         satisfied=False,
@@ -175,13 +182,23 @@ def has_host_alone(case: Case) -> bool:
 
 
 def _request(case: Case, fit: Match) -> Request:
-    keys = tuple(device.key for device in fit.devices)
+    """Ask for devices; those that nobody was seen on come first."""
+    idle_first = sorted(fit.devices, key=lambda device: bool(device.processes))
+    keys = tuple(device.key for device in idle_first)
+    if len(set(keys)) < len(keys):
+        raise HostError(f"{', '.join(keys)}: devices that cannot be told apart", hint="they have no UUIDs")
     return Request(case=case.id, count=fit.sku.count, devices=keys, exclusive=has_host_alone(case))
 
 
 def _placement(fit: Match, held: Lease) -> Placement:
     devices = {device.key: device for device in fit.devices}
     return Placement(sku=fit.sku.name, devices=tuple(devices[key] for key in held.devices))
+
+
+def _foreign(placement: Placement) -> Iterator[str]:
+    for device in placement.devices:
+        for process in device.processes or ():
+            yield f"process {process.pid} ({process.name or 'unknown'}) on {device.key}"
 
 
 def _observe(case: Case, placement: Placement, site: Site, folder: Path, *, lease: Lease) -> Evidence:

@@ -36,6 +36,7 @@ class Record:
     findings:     the rules that were applied; none where no verdict was reached
     devices:      UUIDs of the accelerators that were used
     deltas:       in what they differ from the SKU; only where the matrix allows a partial match
+    foreign:      other programs that were on these devices as the session began
     neighbours:   cases of any session that used the host at the same time; None where nothing ran
     folder:       where its logs are, relative to the output folder
     started_at:   ISO 8601, UTC
@@ -50,6 +51,7 @@ class Record:
     measurements: tuple[Measurement, ...] = ()
     devices: tuple[str, ...] = ()
     deltas: tuple[Delta, ...] = ()
+    foreign: tuple[str, ...] = ()
     neighbours: tuple[str, ...] | None = None
     folder: str | None = None
     started_at: str | None = None

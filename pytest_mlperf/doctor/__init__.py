@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_mlperf.hardware.matching import Delta, Match, match, refusals
 from pytest_mlperf.placement import Unplaced
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.matrix import Case, HarnessTerms
     from pytest_mlperf.pipeline import Site
     from pytest_mlperf.placement.leases import Holder
+    from pytest_mlperf.plan import Plan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +49,7 @@ class Skip:
     count: int
     expected: str
     found: str
+    what: Literal["hardware", "harness"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +57,14 @@ class Outlook:
     """What would become of the cases of a matrix here.
 
     planned:               all but those that the options leave out
+    dropped:               those
     estimated_duration_s:  of those that would run, as far as it is known
     skips:                 what would be skipped, the most frequent reason first
     """
 
     path: str
     planned: int
+    dropped: int
     would_run: int
     estimated_duration_s: float
     skips: tuple[Skip, ...]
@@ -96,13 +100,17 @@ class Diagnosis:
         """Return the diagnosis as plain values; SKUs by name, devices by key."""
         return {
             **{part: asdict(getattr(self, part)) for part in ("inventory", "engine", "disk")},
-            "holders": [asdict(holder) for holder in self.holders],
+            "holders": [_holder_json(holder) for holder in self.holders],
             "skus": [_sku_json(found) for found in self.matches],
             "refusals": [asdict(refusal) for refusal in self.refusals],
             "shortages": [asdict(shortage) for shortage in self.shortages],
             "matrices": [asdict(outlook) for outlook in self.outlooks],
             "would_run": self.would_run,
         }
+
+
+def _holder_json(holder: Holder) -> dict[str, Any]:
+    return {**asdict(holder), "since": holder.since.isoformat() if holder.since else None}
 
 
 def _sku_json(found: Match) -> dict[str, Any]:
@@ -115,14 +123,8 @@ def _sku_json(found: Match) -> dict[str, Any]:
     }
 
 
-def diagnose(
-    site: Site, cases: Iterable[Case], *, engine: Engine, disk: Disk, holders: tuple[Holder, ...]
-) -> Diagnosis:
-    """Return what can be said of a machine and of these cases on it.
-
-    cases: those that the options keep
-    """
-    cases = tuple(cases)
+def diagnose(site: Site, plan: Plan, *, engine: Engine, disk: Disk, holders: tuple[Holder, ...]) -> Diagnosis:
+    """Return what can be said of a machine, and of the cases of a plan on it."""
     matches = tuple(match(sku, site.inventory) for sku in site.skus.values())
     here = tuple(found for found in matches if found.devices or found.level == "match")
     return Diagnosis(
@@ -132,8 +134,8 @@ def diagnose(
         holders=holders,
         matches=tuple(sorted(here, key=_importance)),
         refusals=tuple(_refusals(here, site)),
-        shortages=tuple(_shortages(cases, site, disk)),
-        outlooks=tuple(_outlooks(cases, site)),
+        shortages=tuple(_shortages(plan.kept, site, disk)),
+        outlooks=tuple(_outlooks(plan, site)),
     )
 
 
@@ -160,7 +162,8 @@ def _shortages(cases: Iterable[Case], site: Site, disk: Disk) -> Iterator[Shorta
 def _old_drivers(terms: HarnessTerms, inventory: Inventory) -> Iterator[tuple[str, str, str]]:
     for driver in inventory.drivers:
         least, found = terms.least_driver, driver.version
-        if least and found and driver.vendor == "NVIDIA" and _numbers(found) < _numbers(least):
+        # Jetson's comes with its Linux and has other numbers (`L4T 36.4.3`).
+        if least and found and found[0].isdecimal() and _numbers(found) < _numbers(least):
             yield "driver", f"at least {least}", found
 
 
@@ -173,18 +176,22 @@ def _full_disk(terms: HarnessTerms, disk: Disk) -> Iterator[tuple[str, str, str]
         yield "disk", f"about {terms.disk_gb:.0f} GB", f"{disk.free_bytes / 1e9:.0f} GB free in {disk.path}"
 
 
-def _outlooks(cases: Iterable[Case], site: Site) -> Iterator[Outlook]:
+def _outlooks(plan: Plan, site: Site) -> Iterator[Outlook]:
     by_matrix: dict[str, list[Case]] = {}
-    for case in cases:
+    for case in plan.cases.values():
         by_matrix.setdefault(case.place.path, []).append(case)
     for path, members in by_matrix.items():
-        placed = [(case, site.place(case)) for case in members]
+        placed = [(case, site.place(case)) for case in members if case.id not in plan.dropped]
         running = [case for case, place in placed if not isinstance(place, Unplaced)]
-        skips = Counter((p.expected, p.found) for _, p in placed if isinstance(p, Unplaced))
+        skips = Counter(place for _, place in placed if isinstance(place, Unplaced))
         yield Outlook(
             path=path,
-            planned=len(members),
+            planned=len(placed),
+            dropped=len(members) - len(placed),
             would_run=len(running),
             estimated_duration_s=sum(site.estimated_duration_s(case) or 0 for case in running),
-            skips=tuple(Skip(count=n, expected=e, found=f) for (e, f), n in skips.most_common()),
+            skips=tuple(
+                Skip(count=count, expected=why.expected, found=why.found, what=why.what)
+                for why, count in skips.most_common()
+            ),
         )

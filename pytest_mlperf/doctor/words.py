@@ -63,20 +63,17 @@ def _counted(count: int | None, noun: str) -> str | None:
 
 def _devices(inventory: Inventory) -> Iterator[str]:
     if not inventory.devices:
-        yield "none found"
-    by_kind = itertools.groupby(enumerate(inventory.devices), key=lambda pair: _traits(pair[1]))
-    for traits, numbered in by_kind:
-        numbers = [number for number, _ in numbered]
-        span = str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]}-{numbers[-1]}"
-        yield f"{span:<4} {traits}"
-    for number, device in enumerate(inventory.devices):
-        yield from _uses(number, device)
+        yield "none that can be seen" if inventory.blind else "none"
+    by_kind = itertools.groupby(inventory.devices, key=_traits)
+    for traits, alike in by_kind:
+        addresses = [device.pci_bus or device.key for device in alike]
+        yield f"{len(addresses)}x {traits}"
+        if any(device.pci_bus for device in inventory.devices):
+            yield f"   at {_listed(addresses)}"
     for driver in inventory.drivers:
         yield _driver(driver)
-    for reason in inventory.blind:
-        yield f"not seen: {reason}"
     for reason in inventory.hidden:
-        yield f"not used: {reason}"
+        yield f"hidden: {reason}"
 
 
 def _traits(device: Device) -> str:
@@ -91,16 +88,16 @@ def _traits(device: Device) -> str:
     return ", ".join([describe(device), *filter(None, traits)])
 
 
-def _uses(number: int, device: Device) -> Iterator[str]:
+def _uses(device: Device) -> Iterator[str]:
     for process in device.processes or ():
         memory = "" if process.memory_bytes is None else f" with {format_gib(process.memory_bytes)}"
         name = f" ({process.name})" if process.name else ""
-        yield f"busy: {number} is used by process {process.pid}{name}{memory}"
+        yield f"busy: {device.pci_bus or device.key} is used by process {process.pid}{name}{memory}"
 
 
 def _driver(driver: Driver) -> str:
     cuda = f", CUDA up to {driver.cuda_version}" if driver.cuda_version else ""
-    return f"driver of {driver.vendor}: {driver.version or 'unknown version'}{cuda}"
+    return f"{driver.vendor}'s driver {driver.version or 'of unknown version'}{cuda}"
 
 
 def _skus(diagnosis: Diagnosis) -> Iterator[str]:
@@ -108,7 +105,7 @@ def _skus(diagnosis: Diagnosis) -> Iterator[str]:
     for found in diagnosis.matches:
         if found.level == "match":
             yield f"match    {found.sku.name}{_which(found, machine)}"
-    near = [m for m in diagnosis.matches if m.level != "match" and _is_near(m)]
+    near = [m for m in diagnosis.matches if m.level != "match"]
     for deltas, alike in itertools.groupby(near, key=lambda found: (found.level, found.deltas)):
         names = ", ".join(found.sku.name for found in alike)
         yield f"{'partial' if deltas[0] == 'partial' else 'no':<8} {names}: {'; '.join(map(str, deltas[1]))}"
@@ -120,21 +117,20 @@ def _which(found: Match, machine: int) -> str:
     return system + part
 
 
-def _is_near(found: Match) -> bool:
-    """Return whether a SKU that is not here is worth a line: the same device on the same kind of host."""
-    return not {"PCI id", "architecture"} & {delta.trait for delta in found.deltas}
-
-
 def _obstacles(diagnosis: Diagnosis) -> Iterator[str]:
+    for reason in diagnosis.inventory.blind:
+        yield f"not seen: {reason}"
+    for device in diagnosis.inventory.devices:
+        yield from _uses(device)
     refused: dict[tuple[Delta, ...], list[Refusal]] = {}
     for refusal in diagnosis.refusals:
         refused.setdefault(refusal.deltas, []).append(refusal)
     for deltas, alike in refused.items():
         skus, rounds = (_listed(getattr(refusal, name) for refusal in alike) for name in ("sku", "round"))
-        yield f"NVIDIA's own harness ({rounds}) would not know this host as {skus}, and run nothing:"
+        yield f"NVIDIA's own harness ({rounds}) would not take this machine for {skus}:"
         yield from (f"  {delta}" for delta in deltas)
         ways = dict.fromkeys(_WAYS_OUT.get(refusal.round, _WAYS_OUT["later"]) for refusal in alike)
-        yield f"  its way out is a custom system: {'; '.join(ways)}"
+        yield f"  it would run nothing; its way out is a custom system: {'; '.join(ways)}"
     short: dict[tuple[str, ...], list[str]] = {}
     for shortage in diagnosis.shortages:
         key = (shortage.what, shortage.round, shortage.expected, shortage.found)
@@ -174,20 +170,31 @@ def _owner(holder: Holder) -> str:
     return f"process {holder.pid or 'unknown'} of {holder.user or 'unknown'}{gone}"
 
 
-def _outlooks(outlooks: Iterable[Outlook]) -> Iterator[str]:
+def _outlooks(outlooks: Sequence[Outlook]) -> Iterator[str]:
+    if not outlooks:
+        yield "none: found no matrices/*.yaml, and --mlperf-matrix names none"
     for outlook in outlooks:
         duration = f", about {format_duration(outlook.estimated_duration_s)}" if outlook.would_run else ""
-        yield f"{outlook.path}: {outlook.would_run} of {outlook.planned} cases would run{duration}"
+        more = f" ({outlook.dropped} more with another --mlperf-power)" if outlook.dropped else ""
+        yield f"{outlook.path}: {outlook.would_run} of {_cases(outlook.planned)} would run{duration}{more}"
         by_found: dict[str, list[Skip]] = {}
         for skip in outlook.skips:
             by_found.setdefault(skip.found, []).append(skip)
         for found, skips in by_found.items():
             needs = ", ".join(f"{skip.expected} ({skip.count})" for skip in skips)
-            yield f"  {sum(skip.count for skip in skips)} skipped, found {found}"
+            yield f"  {sum(skip.count for skip in skips)} skipped: {_reason(skips[0].what, found)}"
             yield f"    they need {needs}"
+
+
+def _reason(what: str, found: str) -> str:
+    return found if what == "harness" else f"found {found}"
+
+
+def _cases(count: int) -> str:
+    return "1 case" if count == 1 else f"{count} cases"
 
 
 def _sum(diagnosis: Diagnosis) -> str:
     if diagnosis.would_run:
-        return f"{diagnosis.would_run} cases would run here."
+        return f"{_cases(diagnosis.would_run)} would run here."
     return "No case would run here."

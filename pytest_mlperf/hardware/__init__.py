@@ -40,6 +40,7 @@ class Device:
     compute_capability:  `8.0`; of AMD's, the architecture (`gfx942`)
     mig_profile:         `1g.10gb` of a MIG instance; None of a whole device
     ecc:                 whether it is on
+    integrated:          whether it is part of the processor (Jetson): the only one, with nothing to choose
     render_node:         of AMD's (`renderD128`): what a container is given
     processes:           that compute on it now, of this or any other user
     """
@@ -56,6 +57,7 @@ class Device:
     mig_profile: str | None = None
     ecc: bool | None = None
     numa_node: int | None = None
+    integrated: bool = False
     render_node: str | None = None
     processes: tuple[Process, ...] | None = None
 

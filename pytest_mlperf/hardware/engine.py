@@ -19,7 +19,7 @@ _TIME_LIMIT_S = 5
 # What the engines call themselves in the first of their components.
 _NAMES = {"Engine": "Docker", "Podman Engine": "Podman"}
 _PROBLEMS = {
-    errno.ENOENT: "not there (no container engine is running here; where there is one, DOCKER_HOST says so)",
+    errno.ENOENT: "not there (is an engine running? DOCKER_HOST names another address)",
     errno.ECONNREFUSED: "nobody listens (the container engine is not running)",
     errno.EAGAIN: "accepts nobody more (is the container engine stuck?)",
     errno.EACCES: "permission denied (it is for the members of its group, usually docker)",

@@ -5,10 +5,15 @@ Not by NVML: JetPack 5 has none, and that of JetPack 6 knows neither the module'
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pytest_mlperf.hardware import Device, Driver, Sighting, linux
+from pytest_mlperf.hardware import Device, Driver, Sighting, linux, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # NVIDIA, "CUDA GPU Compute Capability": Xavier and Orin. Thor's has changed its number with CUDA 13.
 _COMPUTE_CAPABILITIES = {"nvidia,tegra194": "7.2", "nvidia,tegra234": "8.7"}
@@ -17,11 +22,13 @@ _COMPUTE_CAPABILITIES = {"nvidia,tegra194": "7.2", "nvidia,tegra234": "8.7"}
 class Jetson:
     """The one GPU of a Tegra, which shares the memory of its host.
 
-    root: of the tree that is read
+    root:         of the tree that is read
+    environment:  that limits what may be used; None: this process's own
     """
 
-    def __init__(self, root: Path = Path("/")) -> None:
+    def __init__(self, root: Path = Path("/"), environment: Mapping[str, str] | None = None) -> None:
         self._root = root
+        self._environment = environment
 
     def detect(self) -> Sighting:
         """Return the module, or nothing on any other machine.
@@ -37,8 +44,13 @@ class Jetson:
             name=linux.board(self._root) or chip,
             memory_bytes=linux.memory_bytes(self._root),
             compute_capability=_COMPUTE_CAPABILITIES.get(chip),
+            integrated=True,
         )
-        return Sighting(devices=(module,), driver=Driver(vendor="NVIDIA", version=self._release()))
+        environment = os.environ if self._environment is None else self._environment
+        devices, hidden = visible.nvidia((visible.Gpu(uuid=None, devices=(module,)),), environment)
+        return Sighting(
+            devices=devices, hidden=hidden, driver=Driver(vendor="NVIDIA", version=self._release())
+        )
 
     def _release(self) -> str | None:
         """Return the release of Linux for Tegra, which the driver is part of: `L4T 36.4.3`."""

@@ -61,24 +61,30 @@ def match(sku: Sku, inventory: Inventory) -> Match:
     if not sku.count:
         return Match(sku=sku, level="match")
     compared = [(device, tuple(_deltas(sku, device, inventory))) for device in inventory.devices]
-    kin = sorted(
-        ((device, deltas) for device, deltas in compared if not deltas or _is_kin(sku, device)),
-        key=lambda pair: len(pair[1]),
-    )
-    worst = kin[sku.count - 1][1] if len(kin) >= sku.count else None
-    if worst is None:
-        deltas = (*_united(deltas for _, deltas in kin), _count_delta(sku, len(kin)))
-        return Match(sku=sku, level="no", devices=_in_order(kin, inventory), deltas=deltas)
-    fit = [(device, deltas) for device, deltas in kin if len(deltas) <= len(worst)]
-    deltas = _united(deltas for _, deltas in fit)
-    return Match(
-        sku=sku, level="partial" if deltas else "match", devices=_in_order(fit, inventory), deltas=deltas
-    )
+    kin = [(device, deltas) for device, deltas in compared if not deltas or _is_kin(sku, device, deltas)]
+    pool = _pool(sku, kin)
+    deltas = _united(deltas for _, deltas in pool)
+    devices = tuple(device for device, _ in pool)
+    if len(pool) < sku.count:
+        return Match(sku=sku, level="no", devices=devices, deltas=(*deltas, _count_delta(sku, len(pool))))
+    return Match(sku=sku, level="partial" if deltas else "match", devices=devices, deltas=deltas)
 
 
-def _in_order(pairs: Sequence[tuple[Device, object]], inventory: Inventory) -> tuple[Device, ...]:
-    chosen = {id(device) for device, _ in pairs}
-    return tuple(device for device in inventory.devices if id(device) in chosen)
+def differences(sku: Sku, devices: Iterable[Device], inventory: Inventory) -> tuple[Delta, ...]:
+    """Return in what these devices of a machine differ from a SKU."""
+    return _united(tuple(_deltas(sku, device, inventory)) for device in devices)
+
+
+_Compared = tuple["Device", tuple[Delta, ...]]
+
+
+def _pool(sku: Sku, kin: Sequence[_Compared]) -> Sequence[_Compared]:
+    """Return the devices to choose from: of one kind, that with the fewest differences, if it has enough."""
+    kinds: dict[tuple[Delta, ...], list[_Compared]] = {}
+    for device, deltas in kin:
+        kinds.setdefault(deltas, []).append((device, deltas))
+    enough = [kind for kind in kinds.values() if len(kind) >= sku.count]
+    return min(enough, key=lambda kind: len(kind[0][1]), default=kin)
 
 
 def _united(sets: Iterable[tuple[Delta, ...]]) -> tuple[Delta, ...]:
@@ -89,12 +95,13 @@ def _count_delta(sku: Sku, found: int) -> Delta:
     return Delta(trait="count", expected=str(sku.count), found=str(found))
 
 
-def _is_kin(sku: Sku, device: Device) -> bool:
-    """Return whether a device is of the kind of a SKU at all, although something differs."""
-    if sku.board or device.vendor != sku.vendor or device.mig_profile != sku.mig_profile:
+def _is_kin(sku: Sku, device: Device, deltas: Sequence[Delta]) -> bool:
+    """Return whether a device is the product that a SKU has, although something differs."""
+    if device.vendor != sku.vendor or {"board", "MIG", "architecture"} & {delta.trait for delta in deltas}:
         return False
-    alike = device.compute_capability == sku.compute_capability is not None
-    return device.pci_device in sku.pci_devices or (alike and _memory_fits(sku, device))
+    if device.pci_device is None:
+        return device.compute_capability == sku.compute_capability is not None and _memory_fits(sku, device)
+    return device.pci_device in sku.pci_devices
 
 
 def _deltas(sku: Sku, device: Device, inventory: Inventory) -> Iterator[Delta]:
@@ -149,12 +156,14 @@ def architecture(sku: Sku) -> str | None:
 class Identity:
     """What a machine is as a whole.
 
-    devices:  those that are an accelerator of some SKU, or all where none is. A DGX Station has a display's
-              GPU among its others
-    skus:     that all these devices together are
+    devices:       those that are an accelerator of some SKU, or all where none is. One of the GPUs of a DGX
+                   Station is for its display
+    accelerators:  names that each of these devices has; none where they differ, or are of no SKU
+    skus:          that all these devices together are
     """
 
     devices: tuple[Device, ...]
+    accelerators: tuple[str, ...]
     skus: tuple[Sku, ...]
 
 
@@ -162,9 +171,13 @@ def identify(inventory: Inventory, skus: Iterable[Sku]) -> Identity:
     """Return what a machine is, among the SKUs that are known."""
     matches = [found for found in (match(sku, inventory) for sku in skus) if found.level == "match"]
     known = {device.key for found in matches for device in found.devices}
-    whole = tuple(found.sku for found in matches if found.sku.count == len(known) > 0)
+    alike = [found for found in matches if len(found.devices) == len(known) > 0]
     devices = tuple(device for device in inventory.devices if device.key in known)
-    return Identity(devices=devices or inventory.devices, skus=whole)
+    return Identity(
+        devices=devices or inventory.devices,
+        accelerators=tuple(dict.fromkeys(found.sku.accelerator for found in alike)),
+        skus=tuple(found.sku for found in alike if found.sku.count == len(known)),
+    )
 
 
 def refusals(sku: Sku, inventory: Inventory) -> dict[str, tuple[Delta, ...]]:

@@ -5,6 +5,7 @@ All problems of a file are reported together, each at its line.
 
 from __future__ import annotations
 
+import difflib
 import itertools
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 MAX_CASES = 100_000
 _LONGEST = 200
+_MANY, _SHOWN = 30, 8
+"""Of more words than many, only some are shown."""
 
 AXES = ("sku", "benchmark", "harness", "accuracy", "power", "scenario", "mode")
 _DEFAULT_AXES: Mapping[str, list[Any]] = {"accuracy": ["99"], "power": ["MaxP"]}
@@ -76,8 +79,10 @@ def _duplicate(case: Case, first: Case) -> Problem:
 
 def _unknown(source: Source, where: tuple[str | int, ...], found: str, allowed: Iterable[str]) -> Problem:
     words = sorted(allowed)
+    shown = difflib.get_close_matches(found, words, n=_SHOWN, cutoff=0) if len(words) > _MANY else words
+    some = f"{len(words)} names, the nearest are " if len(words) > _MANY else ""
     return Problem(
-        what=f"{_dotted(where)}: found '{found}', allowed: {', '.join(words)}",
+        what=f"{_dotted(where)}: found '{found}', allowed: {some}{', '.join(shown)}",
         place=source.place(where),
         hint=nearest(found, words),
     )

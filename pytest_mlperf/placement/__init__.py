@@ -6,7 +6,7 @@ Which of the fitting ones it is, is decided by its lease.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pytest_mlperf.hardware.matching import Match, match
 from pytest_mlperf.units import format_gib, format_number
@@ -29,10 +29,11 @@ class Placement:
 
 @dataclass(frozen=True, kw_only=True)
 class Unplaced:
-    """Why a case cannot run here."""
+    """Why a case cannot run here: what it needs of which kind, and what is there instead."""
 
     expected: str
     found: str
+    what: Literal["hardware", "harness"] = "hardware"
 
     def __str__(self) -> str:
         """Return the reason in a line, as skips say it."""
@@ -49,38 +50,35 @@ def place(
     found = match(sku, inventory)
     if found.level == "match" or (found.level == "partial" and allowed == "partial"):
         return found
-    traits = _telling(found, identity)
-    expected = f"{sku.count}x {sku.accelerator}{_in_brackets(delta.expected for delta in traits)}"
+    named = _is_the_product(found, identity)
+    traits = [delta for delta in found.deltas if named and delta.trait != "count"]
+    expected = f"{sku.count}x {sku.accelerator}{_in_brackets(_words(d.trait, d.expected) for d in traits)}"
     return Unplaced(expected=expected, found=_found(found, traits, inventory, identity))
 
 
-def _telling(found: Match, identity: Identity) -> tuple[Delta, ...]:
-    """Return what tells a machine from a SKU of the same accelerator; another name tells enough."""
-    names = _names(identity)
-    if not _is_of_one_kind(found, identity) or (names and found.sku.accelerator not in names):
-        return ()
-    return tuple(delta for delta in found.deltas if delta.trait != "count")
+def _is_the_product(found: Match, identity: Identity) -> bool:
+    """Return whether the machine's accelerators are the SKU's, so that only traits tell them apart."""
+    accelerator = found.sku.accelerator
+    if identity.accelerators:
+        return accelerator in identity.accelerators
+    return 0 < len(found.devices) == len(identity.devices)
 
 
 def _found(found: Match, traits: Sequence[Delta], inventory: Inventory, identity: Identity) -> str:
     """Return what is there instead: known devices by the name of their SKU, others as they say."""
-    systems = " or ".join(sku.system_id for sku in identity.skus)
-    known = _names(identity) or ([found.sku.accelerator] if _is_of_one_kind(found, identity) else [])
-    if not known:
+    alike = len({describe(device) for device in identity.devices}) == 1
+    known = identity.accelerators or ((found.sku.accelerator,) if _is_the_product(found, identity) else ())
+    if not known or not alike:
         return found_devices(inventory)
-    devices = f"{len(identity.devices)}x {' or '.join(known)}{_in_brackets(delta.found for delta in traits)}"
-    return _with_reasons(devices, inventory) + (f": this is {systems}" if systems else "")
+    differing = _in_brackets(_words(delta.trait, delta.found) for delta in traits)
+    devices = _with_reasons(f"{len(identity.devices)}x {' or '.join(known)}{differing}", inventory)
+    systems = " or ".join(sku.system_id for sku in identity.skus)
+    return f"{devices}: this is {systems}" if systems else devices
 
 
-def _names(identity: Identity) -> list[str]:
-    return list(dict.fromkeys(sku.accelerator for sku in identity.skus))
-
-
-def _is_of_one_kind(found: Match, identity: Identity) -> bool:
-    """Return whether all accelerators of a machine are alike and, but for their traits, those of the SKU."""
-    same = len({describe(device) for device in identity.devices}) == 1
-    strangers = {"PCI id", "MIG", "vendor"} & {delta.trait for delta in found.deltas}
-    return same and len(found.devices) == len(identity.devices) and not strangers
+def _words(trait: str, value: str) -> str:
+    """Return a value that says what it is of: `400 W` does, `8.0` and `unknown` do not."""
+    return value if value.endswith((" W", " GiB")) else f"{trait} {value}"
 
 
 def _in_brackets(words: Iterable[str]) -> str:
@@ -92,12 +90,14 @@ def found_devices(inventory: Inventory) -> str:
     """Return the devices of a machine in words, alike ones counted: `4x NVIDIA A30 (24 GiB, 165 W)`."""
     words = [describe(device) for device in inventory.devices]
     counted = [f"{words.count(word)}x {word}" for word in dict.fromkeys(words)]
-    return _with_reasons(", ".join(counted) or "no accelerator", inventory)
+    nothing = "no accelerator that can be seen" if inventory.blind else "no accelerator"
+    return _with_reasons(", ".join(counted) or nothing, inventory)
 
 
 def _with_reasons(devices: str, inventory: Inventory) -> str:
     """Add what could not be looked at, and what may not be used."""
-    return " ".join([devices, *(f"({reason})" for reason in (*inventory.blind, *inventory.hidden))])
+    hidden = (f"hidden: {reason}" for reason in inventory.hidden)
+    return " ".join([devices, *(f"({reason})" for reason in (*inventory.blind, *hidden))])
 
 
 def describe(device: Device) -> str:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.placement.turns import Asker
 
-__all__ = ["Holder", "Lease", "Request", "holders", "lease"]
+__all__ = ["Holder", "Lease", "Request", "check_folder", "holders", "lease"]
 
 _NOTICE_AFTER_S = 10.0
 _NOTICE_AGAIN_S = 600.0
@@ -70,6 +70,12 @@ def lease(
         yield Lease(devices=devices, waited_s=waited_s, handle=turn.handle)
     finally:
         turn.end()
+
+
+def check_folder() -> None:
+    """Make the folder of leases if need be. Raises HostError when it cannot be used."""
+    with register.gate(register.folder()):
+        pass
 
 
 def holders() -> tuple[Holder, ...]:

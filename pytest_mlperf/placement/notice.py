@@ -61,10 +61,10 @@ def holder(asker: Asker) -> Holder:
 def reason(request: Request, before: Sequence[Asker], *, waited_s: float) -> str:
     """Return what a request waits for, who holds that, and who comes first.
 
-    `bert: waits for 1 of 8 devices since 10.0 s: GPU-1 is held by pid 123 (ann) since 12:03:10 for ssd`
+    `bert: waits for 1 of 8 devices for 10.0 s: GPU-1 is held by pid 123 (ann) since 12:03:10 for ssd`
     """
     reasons = "; ".join([*_holding(request, before), *_waiting(before)])
-    return f"{request.case}: waits for {_wanted(request)} since {format_duration(waited_s)}: {reasons}"
+    return f"{request.case}: waits for {_wanted(request)} for {format_duration(waited_s)}: {reasons}"
 
 
 def _wanted(request: Request) -> str:

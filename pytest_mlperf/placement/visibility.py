@@ -27,16 +27,28 @@ class ContainerDevices:
     device_files: tuple[str, ...] = ()
 
 
+_NONE = {
+    "CUDA_VISIBLE_DEVICES": "-1",
+    "NVIDIA_VISIBLE_DEVICES": "none",
+    "ROCR_VISIBLE_DEVICES": "-1",
+    "HIP_VISIBLE_DEVICES": "-1",
+}
+"""Hides the devices of both vendors: an index that is not there ends CUDA's and ROCm's lists."""
+
+
 def environment(devices: Sequence[Device]) -> dict[str, str]:
-    """Return the variables that limit a program to these devices; none for a case on the CPU.
+    """Return the variables that limit a program to these devices, and to none for a case on the CPU.
 
     NVIDIA: by UUID, which CUDA and the container runtime understand alike. AMD: ROCm by UUID; HIP counts what
     is left, from 0. Raises HostError when a device has no UUID, so that it cannot be told from the others.
     """
-    variables: dict[str, str] = {}
-    nvidia = _uuids(device for device in devices if device.vendor == "NVIDIA" and not _integrated(device))
+    variables = dict(_NONE)
+    nvidia = _uuids(device for device in devices if device.vendor == "NVIDIA" and not device.integrated)
     if nvidia:
         variables |= dict.fromkeys(("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"), ",".join(nvidia))
+    if any(device.integrated for device in devices):
+        # Jetson's only one, which has no UUID.
+        variables |= {"CUDA_VISIBLE_DEVICES": "0", "NVIDIA_VISIBLE_DEVICES": "all"}
     amd = _uuids(device for device in devices if device.vendor == "AMD")
     if amd:
         variables["ROCR_VISIBLE_DEVICES"] = ",".join(amd)
@@ -51,15 +63,10 @@ def container_devices(devices: Sequence[Device]) -> ContainerDevices:
         if device.render_node is None:
             raise HostError(f"{device.key}: no render node, so that no container can be given it")
     return ContainerDevices(
-        runtime="nvidia" if any(_integrated(device) for device in devices) else None,
-        device_ids=_uuids(d for d in devices if d.vendor == "NVIDIA" and not _integrated(d)),
+        runtime="nvidia" if any(device.integrated for device in devices) else None,
+        device_ids=_uuids(d for d in devices if d.vendor == "NVIDIA" and not d.integrated),
         device_files=("/dev/kfd", *(f"/dev/dri/{device.render_node}" for device in amd)) if amd else (),
     )
-
-
-def _integrated(device: Device) -> bool:
-    """Return whether a device is part of the processor (Jetson): there is one, and nothing to choose."""
-    return device.pci_bus is None and device.uuid is None
 
 
 def _uuids(devices: Iterable[Device]) -> tuple[str, ...]:

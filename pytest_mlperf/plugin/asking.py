@@ -14,6 +14,7 @@ from pytest_mlperf.doctor import Diagnosis, Disk, diagnose
 from pytest_mlperf.doctor.words import leases, words
 from pytest_mlperf.errors import HostError
 from pytest_mlperf.placement.leases import holders
+from pytest_mlperf.plan import Plan
 from pytest_mlperf.plugin import output
 from pytest_mlperf.plugin.suite import suite_of
 
@@ -33,7 +34,7 @@ def answer_doctor(config: pytest.Config, *, as_json: bool) -> pytest.ExitCode:
 
 def answer_leases() -> pytest.ExitCode:
     """Print who holds what on this machine, and who waits."""
-    _say("\n".join(leases(_holders())) or "no device of this machine is leased")
+    _say("\n".join(leases(_holders())) or "nothing on this machine is leased")
     return pytest.ExitCode.OK
 
 
@@ -50,11 +51,11 @@ def _holders() -> tuple[Holder, ...]:
 
 def _diagnosis(config: pytest.Config) -> Diagnosis:
     suite = suite_of(config)
-    cases = suite.plan.kept if suite.paths else ()
+    plan = suite.plan if suite.paths else Plan(cases={}, dropped={})
     if suite.problems:
         raise pytest.UsageError("\n".join(suite.problems))
     return diagnose(
-        suite.site, cases, engine=catalogue.container_engine(), disk=_disk(config), holders=_holders()
+        suite.site, plan, engine=catalogue.container_engine(), disk=_disk(config), holders=_holders()
     )
 
 

@@ -45,12 +45,15 @@ def write_plan(path: Path, suite: Suite, chosen: set[str], not_selected: str) ->
 def _entry(case: Case, suite: Suite, chosen: set[str], not_selected: str) -> dict[str, Any]:
     site = suite.site
     would, why = "run", None
+    placed = site.place(case)
     if case.id not in chosen:
         would, why = "drop", suite.plan.dropped.get(case.id, not_selected)
-    elif isinstance(placed := site.place(case), Unplaced):
+    elif isinstance(placed, Unplaced):
         would, why = "skip", str(placed)
     return {
         **asdict(case),
+        "match": site.match or case.match,
+        "deltas": [] if isinstance(placed, Unplaced) else [str(delta) for delta in placed.deltas],
         "place": str(case.place),
         "needs": str(site.skus[case.sku]),
         "estimated_duration_s": site.estimated_duration_s(case),

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_mlperf import catalogue
+from pytest_mlperf.errors import HostError
 from pytest_mlperf.packing import AT_ONCE, Need
 from pytest_mlperf.pipeline import CASES, has_host_alone, left_record
 from pytest_mlperf.placement import Unplaced
+from pytest_mlperf.placement.leases import check_folder
 from pytest_mlperf.plugin import output
 from pytest_mlperf.plugin.planning import write_plan
 from pytest_mlperf.plugin.suite import Suite, suite_of
@@ -82,6 +84,10 @@ class Session:
 
     def _open(self) -> RecordFile:
         if self.file is None:
+            try:
+                check_folder()
+            except HostError as error:
+                raise pytest.UsageError(str(error)) from error
             folder = output.make(self.config)
             now = datetime.now(timezone.utc).isoformat(timespec="seconds")
             self.file = RecordFile(folder, inventory=asdict(catalogue.inventory()), started_at=now)
@@ -92,7 +98,7 @@ class Session:
         from pytest_mlperf.plugin.scheduling import Demand  # noqa: PLC0415  only with xdist
 
         needs = {nodeid: self._need(case_id) for nodeid, case_id in self.chosen.items()}
-        return Demand(devices=len(self.suite.site.inventory.devices), needs=needs)
+        return Demand(devices=len(self.suite.site.identity.devices), needs=needs)
 
     def _need(self, case_id: str) -> Need:
         case, site = self.suite.plan.cases[case_id], self.suite.site
@@ -201,7 +207,7 @@ class Session:
         for line in self._folded():
             write(f"  {line}")
         if not self._executed():
-            write("no case was executed: nothing is known about this machine")
+            write("no case was executed")
         write(f"results: {self._shown_output()}")
 
     def _folded(self) -> Iterator[str]:

@@ -37,6 +37,12 @@ def _lines(record: Record) -> Iterator[str]:
             yield from _finding(finding)
     for measurement in record.measurements:
         yield f"  {measurement.name}: {format_number(measurement.value)} {measurement.unit}"
+    for name, beside in (
+        ("other programs on its devices", record.foreign),
+        ("neighbours", record.neighbours),
+    ):
+        if beside:
+            yield f"  {name}: {', '.join(beside)}"
     if case.settings.expected_failure:
         yield f"  expected to fail: {case.settings.expected_failure}"
     if record.folder:

@@ -38,5 +38,7 @@ def properties(record: Record) -> Iterator[tuple[str, str]]:
         yield "devices", ", ".join(record.devices)
     for delta in record.deltas:
         yield "partial_match", str(delta)
-    if record.neighbours and case.mode == "PerformanceOnly":
+    if record.foreign:
+        yield "foreign", ", ".join(record.foreign)
+    if record.neighbours:
         yield "neighbours", ", ".join(record.neighbours)

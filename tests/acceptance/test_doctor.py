@@ -59,8 +59,8 @@ def test_the_doctor_speaks_to_people(any_session: Session) -> None:
             r"devices +",
             r"SKUs +match    CPU",
             r"containers +\S",
-            r"matrices +matrices/matrix.yaml: 5 of 6 cases would run, about 3.0 s",
-            r" +1 skipped, found no accelerator",
+            r"matrices +matrices/matrix.yaml: 5 of 6 cases would run, about 3.0 s \(1 more with another .*\)",
+            r" +1 skipped: found no accelerator",
             r" +they need 2x A2 \(1\)",
             r"5 cases would run here\.",
         ]
@@ -80,6 +80,9 @@ def test_the_doctor_says_when_nothing_would_run(session: Session) -> None:
     result = session.run("--mlperf-doctor")
     assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
     assert result.stdout.lines[-1] == "No case would run here."
+    result.stdout.fnmatch_lines(
+        ["matrices    none: found no matrices/*.yaml, and --mlperf-matrix names none"]
+    )
 
 
 def test_the_doctor_refuses_a_wrong_matrix(session: Session) -> None:
@@ -90,15 +93,17 @@ def test_the_doctor_refuses_a_wrong_matrix(session: Session) -> None:
 
 
 def test_leases_are_listed(any_session: Session) -> None:
-    assert any_session.run("--mlperf-leases").stdout.lines == ["no device of this machine is leased"]
+    assert any_session.run("--mlperf-leases").stdout.lines == ["nothing on this machine is leased"]
     with lease(Request(case="bert-x", count=1, devices=("GPU-7", "GPU-8"), exclusive=True)):
         lines = any_session.run("--mlperf-leases").stdout.lines
         doctor = any_session.run("--mlperf-doctor").stdout.str()
+        (holder,) = _said(any_session)["holders"]
     assert len(lines) == 1
     assert re.fullmatch(
         r"bert-x holds GPU-7 and the host alone since [-\d]+ [:\d]+ \(process \d+ of \w+\)", lines[0]
     )
     assert lines[0] in doctor
+    assert (holder["case"], holder["devices"], holder["since"][10]) == ("bert-x", ["GPU-7"], "T")
 
 
 def test_who_waits_is_told_for_whom(session: Session) -> None:
@@ -112,8 +117,19 @@ def test_who_waits_is_told_for_whom(session: Session) -> None:
         assert waiting.stdout.read().rstrip().endswith(b"==")
     assert waiting.returncode == 0
     assert re.search(
-        rb"good-CPU.*: waits for the host alone since 1\d\.\d s: the host is held by pid \d+ ", said
+        rb"good-CPU.*: waits for the host alone for 1\d\.\d s: the host is held by pid \d+ ", said
     )
+
+
+@pytest.mark.parametrize("folder", ["relative", "/proc/nowhere"])
+def test_a_folder_of_leases_that_cannot_be_used_stops_the_session(
+    folder: str, any_session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTEST_MLPERF_LEASES", folder)
+    result = any_session.run("--mlperf-output", "out")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "PYTEST_MLPERF_LEASES" in result.stderr.str() + result.stdout.str()
+    assert not (any_session.pytester.path / "out").exists()
 
 
 def test_a_case_gets_devices_of_its_own(
@@ -140,6 +156,57 @@ def test_a_case_gets_devices_of_its_own(
         assert not beside or not set(one["devices"]) & set(other["devices"])
     junit = (any_session.pytester.path / "j.xml").read_text(encoding="utf-8")
     assert junit.count('name="devices" value="GPU-') == 5
+
+
+PACKED = """\
+round: v2.0
+category: datacenter
+axes: {harness: scripted, mode: AccuracyOnly}
+include:
+  - {benchmark: timed, sku: A100-SXM-80GBx4, scenario: [Offline, Server], accuracy: [99, 99.9]}
+  - {benchmark: timed, sku: CPU, scenario: [Offline, Server], accuracy: [99, 99.9]}
+"""
+
+
+def test_no_case_is_started_that_would_wait_for_devices(
+    session: Session, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Four of its five GPUs are accelerators: one case of four at a time, and one of the CPU beside it.
+    _use("dgx-station-display", library, monkeypatch)
+    session.write_matrix(PACKED)
+    session.pytester.runpytest_subprocess("-n2", "--mlperf-output", "out", timeout=120)
+    records = session.records().values()
+    assert {record["ending"] for record in records} == {"pass"}
+    # A case takes half a second: that long it would wait if two of four devices were started at once.
+    assert max(record["waited_s"] for record in records) < 0.4
+    for record in records:
+        told = session.pytester.path / "out" / record["folder"] / "logs" / "devices.txt"
+        assert told.read_text(encoding="utf-8") == (",".join(record["devices"]) or "-1")
+    # Each kind ran beside the other one.
+    assert any(
+        {record["case"]["sku"], neighbour.partition("timed-")[2].partition("_")[0]}
+        == {"A100-SXM-80GBx4", "CPU"}
+        for record in records
+        for neighbour in record["neighbours"]
+    )
+
+
+def test_a_busy_device_comes_last_and_who_is_on_it_is_named(
+    session: Session, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _use("busy", library, monkeypatch)
+    session.write_matrix(ACCELERATED)
+    session.run("--mlperf-output", "out", "--junitxml=j.xml", "-k", "80GBx1 or 80GBx8")
+    for record in session.records().values():
+        if record["case"]["sku"] == "A100-SXM-80GBx8" and record["folder"]:
+            busy = record["devices"][-1]
+            assert record["foreign"] == [
+                f"process 4999998 (unknown) on {busy}",
+                f"process 4999999 (unknown) on {busy}",
+            ]
+        else:
+            assert record["foreign"] == []
+    assert "process 4999998 (unknown)" in (session.pytester.path / "j.xml").read_text(encoding="utf-8")
 
 
 def test_hardware_that_was_promised_and_is_less_fails(

@@ -97,7 +97,7 @@ def test_nothing_executed_is_exit_code_5(any_session: Session) -> None:
     result.stdout.fnmatch_lines(
         [
             "incomplete: 0 of 1 planned cases passed*",
-            "no case was executed: nothing is known about this machine",
+            "no case was executed",
         ]
     )
 

@@ -14,6 +14,7 @@ from pytest_mlperf.doctor.words import leases, words
 from pytest_mlperf.hardware import Device, Driver, Engine, Host, Inventory, Process, skus
 from pytest_mlperf.pipeline import Site
 from pytest_mlperf.placement.notice import Holder
+from pytest_mlperf.plan import Plan
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +38,7 @@ A30 = Device(
     name="NVIDIA A30",
     uuid="GPU-0",
     pci_device="20B7",
+    pci_bus="0000:07:00.0",
     memory_bytes=24 * GIB,
     power_limit_w=165,
     compute_capability="8.0",
@@ -72,7 +74,8 @@ def site(tmp_path: Path) -> Site:
 def _diagnose(site: Site, *cases: Any, free_gb: float = 1000, **inventory: Any) -> Diagnosis:
     site = replace(site, inventory=replace(site.inventory, **inventory))
     disk = Disk(path="/data", free_bytes=int(free_gb * 1e9))
-    return diagnose(site, cases, engine=ENGINE, disk=disk, holders=())
+    plan = Plan(cases={case.id: case for case in cases}, dropped={})
+    return diagnose(site, plan, engine=ENGINE, disk=disk, holders=())
 
 
 def _lines(diagnosis: Diagnosis) -> list[str]:
@@ -92,20 +95,21 @@ def test_the_host_and_the_engine_in_words(site: Site) -> None:
 
 def test_a_host_that_nvidias_harness_does_not_know(site: Site) -> None:
     lines = _lines(_diagnose(site))
-    first = lines.index(
-        "NVIDIA's own harness (v2.0, v2.1, v4.1) would not know this host as A30x1, and run nothing:"
-    )
+    first = lines.index("NVIDIA's own harness (v2.0, v2.1, v4.1) would not take this machine for A30x1:")
     assert lines[first + 1 : first + 3] == [
         "  host CPU: needs AMD EPYC 7742 64-Core Processor, found Intel(R) Xeon(R) Platinum 8480C",
         "  host memory: needs at least 512 GiB, found 480 GiB",
     ]
-    assert lines[first + 3].startswith("  its way out is a custom system: scripts/custom_systems/add_custom")
+    assert lines[first + 3].startswith(
+        "  it would run nothing; its way out is a custom system: scripts/custom_systems/add_custom"
+    )
 
 
 DRIVERS = {
     "too old": ("470.82.01", ["driver: needs at least 510 (custom of v2.0), found 470.82.01"]),
     "old enough": ("510.39.01", []),
     "newer": ("1000", []),
+    "of a Jetson": ("L4T 36.4.3", []),
     "unknown": (None, []),
 }
 
@@ -133,22 +137,22 @@ def test_what_no_case_here_needs_is_not_missed(site: Site, make_case: MakeCase) 
 
 # Change of a device, and its line.
 DEVICES: dict[str, tuple[dict[str, Any], str]] = {
-    "plain": ({}, "0    NVIDIA A30 (24 GiB, 165 W), PCI id 20B7, compute capability 8.0"),
+    "plain": ({}, "1x NVIDIA A30 (24 GiB, 165 W), PCI id 20B7, compute capability 8.0"),
     "capped": (
         {"power_cap_w": 120.0},
-        "0    NVIDIA A30 (24 GiB, 165 W), PCI id 20B7, compute capability 8.0, capped at 120 W",
+        "1x NVIDIA A30 (24 GiB, 165 W), PCI id 20B7, compute capability 8.0, capped at 120 W",
     ),
     "ECC off": (
         {"ecc": False},
-        "0    NVIDIA A30 (24 GiB, 165 W), PCI id 20B7, compute capability 8.0, ECC off",
+        "1x NVIDIA A30 (24 GiB, 165 W), PCI id 20B7, compute capability 8.0, ECC off",
     ),
     "busy": (
         {"processes": (Process(pid=42, name="trtexec", memory_bytes=GIB),)},
-        "busy: 0 is used by process 42 (trtexec) with 1 GiB",
+        "busy: 0000:07:00.0 is used by process 42 (trtexec) with 1 GiB",
     ),
     "busy, with whom is unknown": (
         {"processes": (Process(pid=42, name=None, memory_bytes=None),)},
-        "busy: 0 is used by process 42",
+        "busy: 0000:07:00.0 is used by process 42",
     ),
 }
 
@@ -169,12 +173,12 @@ def test_a_driver_and_what_is_not_seen_or_used(site: Site) -> None:
             hidden=("4 of 8 devices: CUDA_VISIBLE_DEVICES=0",),
         )
     )
-    assert lines[3:7] == [
-        "none found",
-        "driver of NVIDIA: 550.90, CUDA up to 12.4",
-        "not seen: NVML: device 5: GPU is lost",
-        "not used: 4 of 8 devices: CUDA_VISIBLE_DEVICES=0",
+    assert lines[3:6] == [
+        "none that can be seen",
+        "NVIDIA's driver 550.90, CUDA up to 12.4",
+        "hidden: 4 of 8 devices: CUDA_VISIBLE_DEVICES=0",
     ]
+    assert "not seen: NVML: device 5: GPU is lost" in lines
 
 
 SINCE = f"{HOLDER.since:%Y-%m-%d %H:%M:%S}"

@@ -169,7 +169,7 @@ def test_an_engine_is_what_it_says(name: str, tmp_path: Path) -> None:
 
 def test_an_engine_that_is_not_there(tmp_path: Path) -> None:
     path = tmp_path / "e.sock"
-    hint = "no container engine is running here; where there is one, DOCKER_HOST says so"
+    hint = "is an engine running? DOCKER_HOST names another address"
     assert ask(path) == Engine(address=f"unix://{path}", problem=f"unix://{path}: not there ({hint})")
 
 

@@ -55,12 +55,25 @@ def test_a_module_is_one_device_with_the_memory_of_its_host(name: str, tmp_path:
     machines.jetson(tmp_path, model=model, compatible=compatible, release=R36, cpu=cpu)
     memory_bytes = 32112124 * 1024
     device = Device(
-        vendor="NVIDIA", name=model, memory_bytes=memory_bytes, compute_capability=compute_capability
+        vendor="NVIDIA",
+        name=model,
+        memory_bytes=memory_bytes,
+        compute_capability=compute_capability,
+        integrated=True,
     )
     driver = Driver(vendor="NVIDIA", version="L4T 36.4.3")
     assert Jetson(tmp_path).detect() == Sighting(devices=(device,), driver=driver)
     found = host.detect(tmp_path)
     assert (found.board, found.cpu, found.memory_bytes) == (model, processor, memory_bytes)
+
+
+@pytest.mark.parametrize("value", ["", "-1"])
+def test_a_module_may_be_hidden(value: str, tmp_path: Path) -> None:
+    model, compatible, cpu, _, _ = MODULES["Xavier NX"]
+    machines.jetson(tmp_path, model=model, compatible=compatible, release=R36, cpu=cpu)
+    seen = Jetson(tmp_path, {"CUDA_VISIBLE_DEVICES": value}).detect()
+    assert seen.devices == ()
+    assert seen.hidden[0] == f"1 of 1 devices: CUDA_VISIBLE_DEVICES={value}"
 
 
 # The file of the release, and what is said of it.

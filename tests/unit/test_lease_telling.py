@@ -56,10 +56,10 @@ def test_a_notice_says_who_holds_what_and_who_comes_first() -> None:
         second = waiters.enter_context(waiting(wants("dlrm", 0, alone=True)))
     pid, when = rf"pid {os.getpid()} \([^)]+\)", r"since \d\d:\d\d:\d\d"
     assert re.fullmatch(
-        rf"ssd: waits for 2 of 3 devices since [\d.]+ s: A, B are held by {pid} {when} for bert", first
+        rf"ssd: waits for 2 of 3 devices for [\d.]+ s: A, B are held by {pid} {when} for bert", first
     )
     assert re.fullmatch(
-        rf"dlrm: waits for the host alone since [\d.]+ s: the host is shared by {pid} {when} for bert; "
+        rf"dlrm: waits for the host alone for [\d.]+ s: the host is shared by {pid} {when} for bert; "
         rf"1 asked before, first {pid} {when} for ssd",
         second,
     )

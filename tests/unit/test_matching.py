@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pytest_mlperf.hardware import Device, Host, Inventory, skus
-from pytest_mlperf.hardware.matching import identify, match, refusals
+from pytest_mlperf.hardware.matching import differences, identify, match, refusals
 
 GIB = 2**30
 HOST = Host(
@@ -27,6 +27,7 @@ DGX = Device(
     compute_capability="8.0",
 )
 STATION = replace(DGX, power_limit_w=275)
+DELL = replace(DGX, power_limit_w=500)
 PCIE = replace(DGX, name="NVIDIA A100 80GB PCIe", pci_device="20B5", power_limit_w=300)
 INSTANCE = replace(DGX, memory_bytes=9728 * 2**20, mig_profile="1g.10gb")
 T4 = replace(
@@ -105,11 +106,12 @@ TABLE: dict[str, tuple[str, Inventory, str, list[str]]] = {
         "partial",
         ["PCI id: needs 20B2, found unknown"],
     ),
-    "another board of the chip": (
-        "A100-SXM-80GBx1",
-        machine(PCIE),
+    "another board of the chip": ("A100-SXM-80GBx1", machine(PCIE), "no", ["count: needs 1, found 0"]),
+    "two kinds that nearly match": (
+        "A100-SXM-80GBx4",
+        machine(*[DGX] * 4, *[DELL] * 4),
         "partial",
-        ["PCI id: needs 20B2, found 20B5", "power limit: needs 400 W, found 300 W"],
+        ["power limit: needs 275 W, found 400 W"],
     ),
     "another chip": ("A100-SXM-80GBx1", machine(T4), "no", ["count: needs 1, found 0"]),
     "a T4 of the cloud": ("T4x1", machine(T4), "partial", ["memory: needs 16 or 32 GiB, found 15 GiB"]),
@@ -125,8 +127,8 @@ TABLE: dict[str, tuple[str, Inventory, str, list[str]]] = {
     "an ARM host": (
         "A100-SXM-80GBx1",
         machine(DGX, architecture="aarch64"),
-        "partial",
-        ["architecture: needs x86_64, found aarch64"],
+        "no",
+        ["count: needs 1, found 0"],
     ),
     "the SKU of an ARM host": ("A100-SXM-80GB_aarch64x1", machine(DGX, architecture="aarch64"), "match", []),
     "eight of AMD": ("MI300Xx8", machine(*[MI300X] * 8), "match", []),
@@ -144,6 +146,17 @@ def test_a_machine_is_a_sku_or_differs_by_what_is_named(name: str) -> None:
     sku, inventory, level, deltas = TABLE[name]
     found = match(skus.load()[sku], inventory)
     assert (found.level, [str(delta) for delta in found.deltas]) == (level, deltas)
+
+
+def test_devices_of_one_kind_are_offered_where_there_are_enough() -> None:
+    found = match(skus.load()["A100-SXM-80GBx4"], machine(*[DELL] * 3, *[DGX] * 4))
+    assert [device.power_limit_w for device in found.devices] == [400] * 4
+
+
+def test_the_differences_are_those_of_the_devices() -> None:
+    sku, inventory = skus.load()["A100-SXM-80GBx4"], machine(DELL, STATION)
+    said = [[str(delta) for delta in differences(sku, [device], inventory)] for device in inventory.devices]
+    assert said == [["power limit: needs 275 W, found 500 W"], []]
 
 
 def test_the_devices_of_a_match_keep_their_order() -> None:

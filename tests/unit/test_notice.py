@@ -50,7 +50,7 @@ def test_reason(name: str) -> None:
     before, because = BEFORE[name]
     request = Request(case="ssd", count=1, devices=("A", "B"), exclusive=False)
     said = reason(request, before, waited_s=610)
-    assert said == f"ssd: waits for 1 of 2 devices since 10 min 10 s: {because}"
+    assert said == f"ssd: waits for 1 of 2 devices for 10 min 10 s: {because}"
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_reason(name: str) -> None:
 def test_what_is_wanted(count: int, exclusive: bool, wanted: str) -> None:
     request = Request(case="ssd", count=count, devices=("A", "B"), exclusive=exclusive)
     said = reason(request, [WAITER], waited_s=10)
-    assert said.startswith(f"ssd: waits for {wanted} since 10.0 s: ")
+    assert said.startswith(f"ssd: waits for {wanted} for 10.0 s: ")
 
 
 def test_the_time_of_today_has_no_date() -> None:
@@ -86,4 +86,4 @@ def test_whether_its_process_lives() -> None:
 def test_who_wants_no_device_is_told_of_none() -> None:
     request = Request(case="ssd", count=0, devices=("A", "B"), exclusive=True)
     said = reason(request, [HOLDER], waited_s=10)
-    assert said == f"ssd: waits for the host alone since 10.0 s: the host is shared by {WHO}"
+    assert said == f"ssd: waits for the host alone for 10.0 s: the host is shared by {WHO}"

@@ -33,7 +33,7 @@ A2 = replace(
 GEFORCE = replace(
     A100, name="NVIDIA GeForce RTX 4090", pci_device="2684", memory_bytes=24 * GIB, power_limit_w=450
 )
-XAVIER = Device(vendor="NVIDIA", name="NVIDIA Jetson Xavier NX Developer Kit")
+XAVIER = Device(vendor="NVIDIA", integrated=True, name="NVIDIA Jetson Xavier NX Developer Kit")
 
 
 def inventory(*devices: Device, blind: tuple[str, ...] = (), hidden: tuple[str, ...] = ()) -> Inventory:
@@ -68,7 +68,7 @@ LACKING = {
     "hidden ones": (
         "A2x2",
         inventory(A2, hidden=("1 of 2 devices: CUDA_VISIBLE_DEVICES=1",)),
-        "needs 2x A2, found 1x A2 (1 of 2 devices: CUDA_VISIBLE_DEVICES=1): this is A2x1",
+        "needs 2x A2, found 1x A2 (hidden: 1 of 2 devices: CUDA_VISIBLE_DEVICES=1): this is A2x1",
     ),
     "a power limit that no SKU has": (
         "A100-SXM-80GBx4",
@@ -79,14 +79,14 @@ LACKING = {
         "A100-SXM-80GBx8",
         inventory(*[A100] * 5, STATION, *[A100] * 2),
         (
-            "needs 8x A100-SXM-80GB, found 7x NVIDIA A100-SXM4-80GB (80 GiB, 400 W), "
+            "needs 8x A100-SXM-80GB (400 W), found 7x NVIDIA A100-SXM4-80GB (80 GiB, 400 W), "
             "1x NVIDIA A100-SXM4-80GB (80 GiB, 275 W)"
         ),
     ),
     "memory unknown": (
         "A100-SXM-80GBx1",
         inventory(replace(A100, memory_bytes=None)),
-        "needs 1x A100-SXM-80GB (80 GiB), found 1x A100-SXM-80GB (unknown)",
+        "needs 1x A100-SXM-80GB (80 GiB), found 1x A100-SXM-80GB (memory unknown)",
     ),
     "another accelerator": (
         "A2x2",
@@ -107,7 +107,7 @@ LACKING = {
     "none that could be looked at": (
         "A2x1",
         inventory(blind=("NVML: Driver/library version mismatch",)),
-        "needs 1x A2, found no accelerator (NVML: Driver/library version mismatch)",
+        "needs 1x A2, found no accelerator that can be seen (NVML: Driver/library version mismatch)",
     ),
     "another board": ("Orin", inventory(XAVIER), "needs 1x Orin, found 1x Xavier NX: this is Xavier_NX"),
     "a GPU for a board": ("Xavier_NX", inventory(A2), "needs 1x Xavier NX, found 1x A2: this is A2x1"),
@@ -159,7 +159,9 @@ def test_too_few_devices_are_never_a_partial_match() -> None:
             id="MIG",
         ),
         pytest.param(
-            inventory(blind=("a: x", "b: y")), "no accelerator (a: x) (b: y)", id="two blind probes"
+            inventory(blind=("a: x", "b: y")),
+            "no accelerator that can be seen (a: x) (b: y)",
+            id="two blind probes",
         ),
     ],
 )

@@ -22,14 +22,23 @@ AMD = [
     )
     for number in (128, 130)
 ]
-JETSON = Device(vendor="NVIDIA", name="NVIDIA Jetson AGX Orin Developer Kit")
+JETSON = Device(vendor="NVIDIA", integrated=True, name="NVIDIA Jetson AGX Orin Developer Kit")
 NAMELESS = Device(vendor="NVIDIA", name="NVIDIA A30", pci_bus="0000:07:00.0")
 
+NONE = {
+    "CUDA_VISIBLE_DEVICES": "-1",
+    "NVIDIA_VISIBLE_DEVICES": "none",
+    "ROCR_VISIBLE_DEVICES": "-1",
+    "HIP_VISIBLE_DEVICES": "-1",
+}
 ENVIRONMENTS = {
-    "the processor": ([], {}),
-    "NVIDIA's": (NVIDIA, {"CUDA_VISIBLE_DEVICES": "GPU-a,GPU-b", "NVIDIA_VISIBLE_DEVICES": "GPU-a,GPU-b"}),
-    "AMD's": (AMD, {"ROCR_VISIBLE_DEVICES": "GPU-128,GPU-130", "HIP_VISIBLE_DEVICES": "0,1"}),
-    "a Jetson's only one": ([JETSON], {}),
+    "the processor": ([], NONE),
+    "NVIDIA's": (
+        NVIDIA,
+        {**NONE, "CUDA_VISIBLE_DEVICES": "GPU-a,GPU-b", "NVIDIA_VISIBLE_DEVICES": "GPU-a,GPU-b"},
+    ),
+    "AMD's": (AMD, {**NONE, "ROCR_VISIBLE_DEVICES": "GPU-128,GPU-130", "HIP_VISIBLE_DEVICES": "0,1"}),
+    "a Jetson's only one": ([JETSON], {**NONE, "CUDA_VISIBLE_DEVICES": "0", "NVIDIA_VISIBLE_DEVICES": "all"}),
 }
 
 
@@ -55,8 +64,9 @@ def test_a_container_is_given_its_devices(name: str) -> None:
 
 def test_a_device_without_a_uuid_cannot_be_given() -> None:
     for give in (environment, container_devices):
-        with pytest.raises(HostError, match="no UUID, so no program can be given it alone"):
-            give([NAMELESS])
+        for device in (NAMELESS, Device(vendor="NVIDIA", name="NVIDIA A30")):
+            with pytest.raises(HostError, match="no UUID, so no program can be given it alone"):
+                give([device])
 
 
 def test_a_device_without_a_render_node_cannot_be_given_to_a_container() -> None:
