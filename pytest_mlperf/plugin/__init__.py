@@ -172,7 +172,9 @@ def pytest_xdist_node_collection_finished(node: pytest.Item, ids: list[str]) -> 
     if has_cases(ids):
         from pytest_mlperf.plugin.session import start  # noqa: PLC0415  wake up
 
-        start(node.config).selected(ids)
+        session = start(node.config)
+        session.selected(ids)
+        session.begin()
 
 
 @pytest.hookimpl(optionalhook=True)

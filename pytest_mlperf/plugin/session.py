@@ -54,33 +54,33 @@ class Session:
     plan_line: str | None = None
 
     def selected(self, nodeids: Iterable[str]) -> None:
-        """Take note of the items that will run, and make the output folder before any of them does."""
+        """Take note of the items that will run."""
         for nodeid in nodeids:
             match = _PARAMETER.search(nodeid)
             if match and match[1] in self.suite.plan.cases:
                 self.chosen[nodeid] = match[1]
-        if (
-            self.chosen
-            and not self.config.getoption("collectonly")
-            and not self.config.getoption("mlperf_plan")
-        ):
+
+    def begin(self) -> None:
+        """Make the output folder before any case runs. Raises UsageError when something is in the way."""
+        if self.chosen and not self.config.getoption("collectonly"):
             self._open()
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Note the selection, and write the plan if that is all that is asked for."""
-        if self.suite.problems:
-            return
-        self.selected(item.nodeid for item in session.items)
-        target = self.config.getoption("mlperf_plan")
-        if target:
-            path = Path(self.config.invocation_params.dir / target)
-            self.plan_line = write_plan(path, self.suite, set(self.chosen.values()), self._not_selected())
+        """Note the selection. pytest calls this also when it goes on to refuse the session."""
+        if not self.suite.problems:
+            self.selected(item.nodeid for item in session.items)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self) -> bool | None:
-        """Run nothing when only the plan is wanted."""
-        return True if self.plan_line else None
+        """Begin; or write the plan and run nothing, if that is all that is asked for."""
+        target = self.config.getoption("mlperf_plan")
+        if not target:
+            self.begin()
+            return None
+        path = Path(self.config.invocation_params.dir / target)
+        self.plan_line = write_plan(path, self.suite, set(self.chosen.values()), self._not_selected())
+        return True
 
     def _open(self) -> RecordFile:
         if self.file is None:

@@ -140,3 +140,10 @@ def test_plan_of_nothing_is_refused(session: Session) -> None:
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: --mlperf-plan: no test that was collected asks for a case *"])
+
+
+def test_a_misspelt_marker_leaves_nothing(session: Session) -> None:
+    result = session.run("--strict-markers", "-m", "smok", "--mlperf-output", "out")
+    assert result.ret != 0
+    assert "planned cases" not in result.stdout.str()
+    assert not (session.pytester.path / "out").exists()

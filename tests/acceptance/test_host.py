@@ -61,9 +61,8 @@ def test_measurements_that_may_share_say_so(session: Session) -> None:
 
     session.pytester.runpytest_subprocess("-n2", "--mlperf-output", "out", "--junitxml=j.xml", timeout=120)
 
-    assert any("PerformanceMode" in pair for pair in _overlaps(session, "out"))
     named = {record["case"]["id"]: record["neighbours"] for record in session.records().values()}
     assert all(case in named[other] for case, neighbours in named.items() for other in neighbours)
-    measured = [neighbours for case, neighbours in named.items() if neighbours and "Performance" in case]
+    assert any(neighbours for case, neighbours in named.items() if "Performance" in case)
     junit = (session.pytester.path / "j.xml").read_text(encoding="utf-8")
-    assert junit.count('name="neighbours"') == len(measured) > 0
+    assert junit.count('name="neighbours"') == sum(map(bool, named.values()))

@@ -107,6 +107,7 @@ def test_a_machine_of_equal_gpus(profile: str, look: Look) -> None:
         "mig_profile": None,
         "ecc": True,
         "numa_node": None,
+        "integrated": False,
         "render_node": None,
         "processes": [],
     }
@@ -154,7 +155,7 @@ def test_a_gpu_that_gives_nothing_is_told(trouble: str, look: Look) -> None:
 
 def test_what_is_not_supported_is_unknown(look: Look) -> None:
     seen = look("gpus = 1\ngpu.name = NVIDIA GeForce\n")
-    known = {key: value for key, value in seen["devices"][0].items() if value is not None}
+    known = {key: value for key, value in seen["devices"][0].items() if value not in (None, False)}
     uuid = "GPU-00000000-5eed-4000-8000-000000000000"
     assert known == {"vendor": "NVIDIA", "name": "NVIDIA GeForce", "uuid": uuid, "processes": []}
     assert seen["driver"] == {"vendor": "NVIDIA", "version": None, "cuda_version": None}
@@ -197,6 +198,7 @@ def test_a_gpu_in_mig_mode_is_its_instances(look: Look) -> None:
         "mig_profile": "1g.10gb",
         "ecc": True,
         "numa_node": None,
+        "integrated": False,
         "render_node": None,
         "processes": [],
     }
