@@ -1,54 +1,226 @@
-"""The detail log of LoadGen 1.0 and later: lines of `:::MLLOG {json}`."""
+"""The detail log of LoadGen 1.0 and later: lines of `:::MLLOG {json}`.
+
+Every line is checked to be whole JSON of the expected shape. msgspec does it, and builds only the key and the
+marks; a value is built when somebody asks for it. What msgspec refuses, Python's `json` reads again: it takes
+more (NaN, Infinity, lone surrogates), and it words the errors. LoadGen escapes no text and need not write
+UTF-8: what is no character is replaced.
+
+A line ends with a line feed; a carriage return before it is no matter. Memory is bounded by `MOST_BYTES`,
+however long the log is: of the lines with the same key, or with the same message, the first is kept.
+"""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import msgspec
 
 from pytest_mlperf.errors import EvidenceError, Place
 from pytest_mlperf.evidence import DetailLog, Fact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
-_PREFIX = ":::MLLOG "
+# Of all that is kept of a log, and of a line. The longest line known has 6 MB: 788,379 indices of samples.
+MOST_BYTES = 32 << 20
+
+# Most logs are shorter than the first block, and most of the others than the second.
+_FIRST_BYTES, _BLOCK_BYTES = 64 << 10, 4 << 20
+_PREFIX = b":::MLLOG "
+_BETWEEN = b"\n" + _PREFIX
+# LoadGen nests once. A value that nests as deep as Python's stack could not be built, nor printed.
+_LEVELS = 200
+# The most digits that Python reads as an integer. msgspec does not count them in a value that it leaves.
+_DIGITS = 4300
 
 
-def parse(lines: Iterable[str], path: str) -> DetailLog:
-    """Parse a detail log, line by line, each with its line end.
+class _Marks(msgspec.Struct, gc=False):
+    is_error: bool = False
+    is_warning: bool = False
 
+
+class _Entry(msgspec.Struct, gc=False):
+    key: str
+    value: msgspec.Raw
+    metadata: _Marks
+
+
+_decode = msgspec.json.Decoder(_Entry).decode
+
+
+def parse(stream: BinaryIO, path: str) -> DetailLog:
+    """Parse a detail log.
+
+    Every message is told, but the place of one that repeats is the place of the first.
     Raises EvidenceError naming the line that is cut or is not of this format.
     """
-    facts: dict[str, Fact] = {}
-    marked: dict[str, list[Fact]] = {"is_error": [], "is_warning": []}
-    for number, line in enumerate(lines, start=1):
-        place = Place(path=path, line=number)
-        entry = _entry(line, place)
-        fact = Fact(key=entry["key"], value=entry["value"], place=place)
-        facts.setdefault(fact.key, fact)
-        for mark, messages in marked.items():
-            if entry["metadata"].get(mark):
-                messages.append(fact)
-    if not facts:
+    log = _Log(path)
+    for block in _blocks(stream):
+        log.read(block)
+    if not log.found:
         raise EvidenceError("the file is empty", place=Place(path=path), hint=_DIED)
-    return DetailLog(facts=facts, errors=tuple(marked["is_error"]), warnings=tuple(marked["is_warning"]))
+    return DetailLog(facts=_Facts(log.found, path), errors=tuple(log.errors), warnings=tuple(log.warnings))
 
 
 _DIED = "did the harness die? see stderr.txt of the case"
 
 
-def _entry(line: str, place: Place) -> dict[str, Any]:
-    if not line.endswith("\n"):
+def _blocks(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield whole lines. What has no line end is the end of the file, or a line that is too long."""
+    parts: list[bytes] = []
+    size, left = _FIRST_BYTES, MOST_BYTES
+    while left > 0 and (part := stream.read(min(size, left))):
+        end = part.rfind(b"\n") + 1
+        parts.append(part[:end] or part)
+        left -= len(part)
+        if end:
+            yield b"".join(parts)
+            parts = [part[end:]]
+            left = MOST_BYTES - len(parts[0])
+        size = _BLOCK_BYTES
+    if any(parts):
+        yield b"".join(parts)
+
+
+class _Facts(Mapping[str, Fact]):
+    """Facts that are made when they are asked for: a log has a hundred, and few of them are."""
+
+    def __init__(self, found: Mapping[str, tuple[int, msgspec.Raw]], path: str) -> None:
+        self._found = found
+        self._path = path
+
+    def __getitem__(self, key: str) -> Fact:
+        number, value = self._found[key]
+        return Fact(key=key, value=_built(value), place=Place(path=self._path, line=number))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+
+def _built(value: msgspec.Raw) -> Any:
+    try:
+        return msgspec.json.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return json.loads(bytes(value).decode(errors="replace"))
+
+
+class _Log:
+    """What is kept of the lines that were read.
+
+    found:             by key, its first line and value
+    errors, warnings:  LoadGen may say the same a million times: it is one Fact, so many times
+    """
+
+    def __init__(self, path: str) -> None:
+        self.found: dict[str, tuple[int, msgspec.Raw]] = {}
+        self.errors: list[Fact] = []
+        self.warnings: list[Fact] = []
+        self._path = path
+        self._lines = 0
+        self._kept_bytes = 0
+        self._said: dict[tuple[str, bytes], Fact] = {}
+
+    def read(self, block: bytes) -> None:
+        """Read lines. Raises EvidenceError naming the first that is wrong."""
+        found = self.found
+        texts = self._texts(block)
+        for number, text in enumerate(texts, start=self._lines + 1):
+            try:
+                entry = _decode(text)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                entry = _checked(text, Place(path=self._path, line=number))
+            key, value, marks = entry.key, entry.value, entry.metadata
+            if len(value) > _LEVELS:
+                self._check_levels(value, number)
+            if key not in found:
+                found[key] = number, value
+                self._kept_bytes += len(text)
+            if marks.is_error or marks.is_warning:
+                self._hear(entry, number)
+        self._lines += len(texts)
+        if self._kept_bytes > MOST_BYTES:
+            what = f"found more than {MOST_BYTES >> 20} MiB of different keys and messages"
+            raise EvidenceError(what, place=Place(path=self._path, line=self._lines))
+
+    def _texts(self, block: bytes) -> list[bytes]:
+        """Return what stands between the prefixes and the ends of lines."""
+        if block.startswith(_PREFIX) and block.endswith(b"\n") and not _has_long_numbers(block):
+            texts = block.split(_BETWEEN)
+            texts[0] = texts[0][len(_PREFIX) :]
+            texts[-1] = texts[-1][:-1]
+            if b"\n" not in b"".join(texts):
+                return texts
+        lines = enumerate(BytesIO(block), start=self._lines + 1)
+        return [_text(line, Place(path=self._path, line=number)) for number, line in lines]
+
+    def _hear(self, entry: _Entry, number: int) -> None:
+        said = entry.key, bytes(entry.value)
+        fact = self._said.get(said)
+        if fact is None:
+            place = Place(path=self._path, line=number)
+            fact = self._said[said] = Fact(key=entry.key, value=_built(entry.value), place=place)
+            self._kept_bytes += 2 * len(said[1])
+        if entry.metadata.is_error:
+            self.errors.append(fact)
+        if entry.metadata.is_warning:
+            self.warnings.append(fact)
+
+    def _check_levels(self, value: msgspec.Raw, number: int) -> None:
+        text = bytes(value)
+        if text.find(b"[", 1) < 0 and text.find(b"{", 1) < 0:
+            return
+        if text.count(b"[") + text.count(b"{") > _LEVELS:
+            _checked(b'{"key": "", "metadata": {}, "value": %b}' % text, Place(path=self._path, line=number))
+
+
+def _has_long_numbers(block: bytes) -> bool:
+    """Return whether there may be a number of too many digits: it would fill one of these parts."""
+    step = _DIGITS // 2
+    return any(block[at : at + step].isdigit() for at in range(0, len(block), step))
+
+
+def _text(line: bytes, place: Place) -> bytes:
+    """Return what stands between the prefix of a line and its end."""
+    if not line.endswith(b"\n"):
+        if len(line) >= MOST_BYTES:
+            raise EvidenceError(f"the line is longer than {MOST_BYTES >> 20} MiB", place=place)
         raise EvidenceError("the last line is cut", place=place, hint=_DIED)
     if not line.startswith(_PREFIX):
-        raise EvidenceError(f"found {line[:40]!r}, allowed: lines that start with {_PREFIX!r}", place=place)
+        found, allowed = line[:40].decode(errors="replace"), _PREFIX.decode()
+        raise EvidenceError(f"found {found!r}, allowed: lines that start with {allowed!r}", place=place)
+    text = line[len(_PREFIX) : -1]
+    _checked(text, place)
+    return text
+
+
+def _checked(text: bytes, place: Place) -> _Entry:
+    """Return what a line says. Raises EvidenceError naming what is wrong with it."""
     try:
-        entry = json.loads(line[len(_PREFIX) :])
+        entry = json.loads(text.decode(errors="replace"))
     except (ValueError, RecursionError) as error:
         hint = "LoadGen escapes no text, and writes numbers such as inf"
         raise EvidenceError(f"not JSON: {error}", place=place, hint=hint) from error
     if not isinstance(entry, dict) or not {"key", "value", "metadata"} <= entry.keys():
         raise EvidenceError("found no key, value and metadata", place=place)
-    if not isinstance(entry["key"], str) or not isinstance(entry["metadata"], dict):
+    key, value, marks = entry["key"], entry["value"], entry["metadata"]
+    if not isinstance(key, str) or not isinstance(marks, dict):
         raise EvidenceError("found another shape, allowed: text as key, a mapping as metadata", place=place)
-    return entry
+    if _nests(value):
+        raise EvidenceError(f"found a value of more than {_LEVELS} levels", place=place)
+    is_error, is_warning = bool(marks.get("is_error")), bool(marks.get("is_warning"))
+    return _Entry(key, msgspec.Raw(json.dumps(value)), _Marks(is_error, is_warning))
+
+
+def _nests(value: Any) -> bool:
+    """Return whether a value has more levels of lists and mappings than are read."""
+    parts = [value]
+    for _ in range(_LEVELS + 1):
+        nests = [part for part in parts if isinstance(part, dict | list)]
+        parts = [part for nest in nests for part in (nest.values() if isinstance(nest, dict) else nest)]
+    return bool(nests)

@@ -30,8 +30,8 @@ def read(log_dir: Path, *, metric: str | None) -> Evidence:
     Raises EvidenceError naming the file and the reason.
     """
     path = log_dir / DETAIL
-    with _readable(path), path.open(encoding="utf-8", errors="replace") as lines:
-        details = detail.parse(lines, _shown(path))
+    with _readable(path), path.open("rb", buffering=0) as stream:
+        details = detail.parse(stream, _shown(path))
     path = log_dir / SUMMARY
     with _readable(path):
         words = summary.parse(path.read_text(encoding="utf-8", errors="replace"), _shown(path))

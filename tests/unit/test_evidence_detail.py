@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import io
 import math
-from typing import TYPE_CHECKING
+import tracemalloc
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import pytest
 
 from pytest_mlperf.errors import EvidenceError, Place
 from pytest_mlperf.evidence import DetailLog, Fact
-from pytest_mlperf.evidence.detail import parse
+from pytest_mlperf.evidence.detail import MOST_BYTES, parse
 
 if TYPE_CHECKING:
     from tests.unit.conftest import DetailLine
@@ -18,7 +20,17 @@ WHOLE = ':::MLLOG {"key": "loadgen_version", "value": "5.0", "metadata": {"is_er
 
 
 def parse_text(text: str) -> DetailLog:
-    return parse(text.splitlines(keepends=True), FILE)
+    return parse_bytes(text.encode())
+
+
+def parse_bytes(content: bytes) -> DetailLog:
+    return parse(io.BytesIO(content), FILE)
+
+
+def refusal(content: bytes) -> str:
+    with pytest.raises(EvidenceError) as caught:
+        parse_bytes(content)
+    return str(caught.value)
 
 
 def test_facts_have_their_value_and_line(detail_line: DetailLine) -> None:
@@ -31,7 +43,7 @@ def test_facts_have_their_value_and_line(detail_line: DetailLine) -> None:
         "power_begin": None,
         "loaded_qsl_set": [3, 1, 2],
     }
-    log = parse([detail_line(key, value) for key, value in values.items()], FILE)
+    log = parse_text("".join(detail_line(key, value) for key, value in values.items()))
     assert log == DetailLog(
         facts={
             key: Fact(key=key, value=value, place=Place(path=FILE, line=number))
@@ -43,7 +55,7 @@ def test_facts_have_their_value_and_line(detail_line: DetailLine) -> None:
 
 
 def test_of_a_key_that_occurs_twice_the_first_counts(detail_line: DetailLine) -> None:
-    log = parse([detail_line("result_validity", word) for word in ("INVALID", "VALID")], FILE)
+    log = parse_text("".join(detail_line("result_validity", word) for word in ("INVALID", "VALID")))
     assert log.facts["result_validity"].value == "INVALID"
     assert log.facts["result_validity"].place.line == 1
 
@@ -55,7 +67,7 @@ def test_every_error_is_kept(detail_line: DetailLine) -> None:
         detail_line("error_runtime", "second", is_error=True),
         detail_line("error_invalid_config", "third", is_error=True),
     ]
-    log = parse(lines, FILE)
+    log = parse_text("".join(lines))
     assert [(fact.key, fact.value, fact.place.line) for fact in log.errors] == [
         ("error_runtime", "first", 1),
         ("error_runtime", "second", 3),
@@ -69,7 +81,7 @@ def test_every_warning_is_kept(detail_line: DetailLine) -> None:
         detail_line("error_runtime", "no warning", is_error=True),
         detail_line("generic_message", "second", is_warning=True),
     ]
-    log = parse(lines, FILE)
+    log = parse_text("".join(lines))
     assert [(fact.value, fact.place.line) for fact in log.warnings] == [("first", 1), ("second", 3)]
 
 
@@ -78,8 +90,65 @@ def test_a_log_without_marks_has_neither_errors_nor_warnings() -> None:
     assert (log.errors, log.warnings) == ((), ())
 
 
+def test_a_message_that_repeats_counts_each_time_and_stands_where_it_was_first(
+    detail_line: DetailLine,
+) -> None:
+    lines = [detail_line("error_runtime", text, is_error=True) for text in ("a", "b", "a", "a")]
+    log = parse_text("".join(lines))
+    assert [(fact.value, fact.place.line) for fact in log.errors] == [("a", 1), ("b", 2), ("a", 1), ("a", 1)]
+
+
+def test_a_list_of_several_megabytes_is_read(detail_line: DetailLine) -> None:
+    indices = list(range(788_379))
+    log = parse_text(detail_line("loaded_qsl_set", indices) + detail_line("power_begin", "now"))
+    assert log.facts["loaded_qsl_set"].value == indices
+    assert log.facts["power_begin"].place.line == 2
+
+
+class Flood(io.RawIOBase):
+    """A log of one line, and of many megabytes, that is never in memory as a whole."""
+
+    def __init__(self, line: str, count: int) -> None:
+        self.line = line.encode()
+        self.left = count
+
+    def read(self, size: int = -1, /) -> bytes:
+        count = min(self.left, size // len(self.line))
+        self.left -= count
+        return self.line * count
+
+
+def test_memory_is_bounded_however_long_the_log_is(detail_line: DetailLine) -> None:
+    line = detail_line("warning_generic_message", "Sample is late. " * 100, is_warning=True)
+    count = (64 << 20) // len(line)
+    tracemalloc.start()
+    log = parse(cast("BinaryIO", Flood(line, count)), FILE)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(log.warnings) == count
+    assert peak_bytes < MOST_BYTES
+
+
+def test_a_line_that_is_too_long_is_refused() -> None:
+    line = WHOLE.encode().replace(b"5.0", b"5" * MOST_BYTES)
+    assert refusal(WHOLE.encode() + line) == f"{FILE}:2: the line is longer than 32 MiB"
+
+
+@pytest.mark.parametrize("key", ["key {}", "error_runtime"])
+def test_too_many_different_keys_or_messages_are_refused(key: str, detail_line: DetailLine) -> None:
+    texts = (f"{number} {' ' * (1 << 20)}" for number in range(40))
+    lines = [detail_line(key.format(text[:2]), text, is_error=key == "error_runtime") for text in texts]
+    said = refusal("".join(lines).encode())
+    assert said.endswith(": found more than 32 MiB of different keys and messages")
+
+
+def test_text_that_is_not_utf8_is_read() -> None:
+    log = parse_bytes(WHOLE.encode().replace(b"5.0", b"5\xe9").replace(b"loadgen", b"\xff"))
+    assert log.facts["\N{REPLACEMENT CHARACTER}_version"].value == "5\N{REPLACEMENT CHARACTER}"
+
+
 def test_windows_line_ends_are_read(detail_line: DetailLine) -> None:
-    log = parse([detail_line("a", 1).replace("\n", "\r\n"), detail_line("b", 2)], FILE)
+    log = parse_text(detail_line("a", 1).replace("\n", "\r\n") + detail_line("b", 2))
     assert {key: fact.value for key, fact in log.facts.items()} == {"a": 1, "b": 2}
 
 
@@ -103,6 +172,11 @@ BAD = {
         WHOLE + "\0" * 3 + "\n",
         ":2: found '\\x00\\x00\\x00\\n" + START,
     ),
+    "byte order mark": ("\ufeff" + WHOLE, f":1: found '\\ufeff{WHOLE[:37]}{START}"),
+    "value of 201 levels": (
+        WHOLE.replace('"5.0"', "[" * 201 + "]" * 201),
+        ":1: found a value of more than 200 levels",
+    ),
     "empty line": (WHOLE + "\n" + WHOLE, ":2: found '\\n" + START),
     "log of v0.7": ('"pid": 1 : Loadgen:\n', ':1: found \'"pid": 1 : Loadgen:\\n' + START),
     "list": (":::MLLOG [1]\n", ":1: found no key, value and metadata"),
@@ -114,9 +188,7 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_log_is_an_error_at_its_line(name: str) -> None:
     text, said = BAD[name]
-    with pytest.raises(EvidenceError) as caught:
-        parse_text(text)
-    assert str(caught.value) == FILE + said
+    assert refusal(text.encode()) == FILE + said
 
 
 NOT_JSON = {
@@ -131,10 +203,9 @@ NOT_JSON = {
 
 @pytest.mark.parametrize("name", NOT_JSON)
 def test_a_line_that_is_not_json_is_an_error_at_its_line(name: str) -> None:
-    with pytest.raises(EvidenceError) as caught:
-        parse_text(WHOLE + NOT_JSON[name] + WHOLE)
-    assert str(caught.value).startswith(f"{FILE}:2: not JSON: ")
-    assert str(caught.value).endswith(" (LoadGen escapes no text, and writes numbers such as inf)")
+    said = refusal((WHOLE + NOT_JSON[name] + WHOLE).encode())
+    assert said.startswith(f"{FILE}:2: not JSON: ")
+    assert said.endswith(" (LoadGen escapes no text, and writes numbers such as inf)")
 
 
 CRASHES = {
@@ -147,5 +218,4 @@ CRASHES = {
 
 @pytest.mark.parametrize("name", CRASHES)
 def test_a_log_of_another_shape_is_an_error_at_its_line(name: str) -> None:
-    with pytest.raises(EvidenceError, match=rf"^{FILE}:2: "):
-        parse_text(WHOLE + CRASHES[name])
+    assert refusal((WHOLE + CRASHES[name]).encode()).startswith(f"{FILE}:2: ")
