@@ -35,6 +35,7 @@ STAGES = (
     "record",
     "pipeline",
     "report",
+    "audit",
     "doctor",
     "catalogue",
     "plugin",
