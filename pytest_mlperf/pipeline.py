@@ -136,11 +136,12 @@ def _run(case: Case, site: Site) -> Record:
                 evidence = _observe(case, placement, site, folder, lease=held)
             finally:
                 record = replace(record, neighbours=held.neighbours())
-        verdict = judge(case, site.benchmark(case), evidence)
+        mlperf_round = site.rounds[case.round]
+        verdict = judge(case, site.benchmark(case), evidence, mlperf_round=mlperf_round)
         measurements = tuple(_measure(case, site.benchmark(case), evidence))
     except MlperfError as error:
         return replace(record, reason=str(error))
-    broken = "; ".join(str(finding) for finding in verdict.findings if not finding.satisfied)
+    broken = "; ".join(str(finding) for finding in verdict.findings if finding.broken)
     return replace(
         record,
         ending="pass" if verdict.passed else "fail",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.units import format_number, format_quantity
+from pytest_mlperf.verdict import tightest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,10 +34,13 @@ def _lines(record: Record) -> Iterator[str]:
         for line in record.reason.splitlines():
             yield f"  {line}"
     for finding in record.findings:
-        if not finding.satisfied:
+        if finding.broken:
             yield from _finding(finding)
     for measurement in record.measurements:
         yield f"  {measurement.name}: {format_number(measurement.value)} {measurement.unit}"
+    near = tightest(record.findings)
+    if near and record.ending == "pass":
+        yield f"  tightest margin: {near.rule}, {near.margin}"
     for name, beside in (
         ("other programs on its devices", record.foreign),
         ("neighbours", record.neighbours),
@@ -52,9 +56,12 @@ def _lines(record: Record) -> Iterator[str]:
 def _finding(finding: Finding) -> Iterator[str]:
     yield f"  {finding.rule}"
     yield f"    expected: {finding.expected}"
-    yield f"    observed: {finding.observed}"
+    distance = f", {finding.margin}" if finding.margin else ""
+    yield f"    observed: {finding.observed}{distance}"
     if finding.place:
         yield f"    in: {finding.place}"
+    if finding.next_step:
+        yield f"    next: {finding.next_step}"
     if finding.advice:
         yield f"    LoadGen recommends: {finding.advice}"
     yield f"    rule of: {finding.source}"

@@ -46,13 +46,14 @@ def block(record: Record, *, logs: str | None) -> list[str]:
     parts = [f'<pre style="white-space: pre-wrap">{escape(explain(record))}</pre>']
     if record.findings:
         rows = "".join(
-            f"<tr><td>{'holds' if f.satisfied else '<b>broken</b>'}</td><td>{escape(f.rule)}</td>"
-            f"<td>{escape(f.expected)}</td><td>{escape(f.observed)}</td>"
-            f"<td>{escape(str(f.place or ''))}</td></tr>"
+            f"<tr><td>{'<b>broken</b>' if f.broken else f.word}</td><td>{escape(f.rule)}</td>"
+            f"<td>{escape(f.expected)}</td><td>{escape(f.observed)}</td><td>{f.margin or ''}</td>"
+            f"<td>{escape(f.next_step or '')}</td><td>{escape(str(f.place or ''))}</td></tr>"
             for f in record.findings
         )
-        head = "<tr><th></th><th>Rule</th><th>Expected</th><th>Observed</th><th>In</th></tr>"
-        parts.append(f"<table>{head}{rows}</table>")
+        names = ("", "Rule", "Expected", "Observed", "Margin", "Next step", "In")
+        head = "".join(f"<th>{name}</th>" for name in names)
+        parts.append(f"<table><tr>{head}</tr>{rows}</table>")
     if logs:
         parts.append(f'<p><a href="{escape(quote(logs))}">logs</a></p>')
     return parts

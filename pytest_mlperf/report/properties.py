@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_mlperf.report.metrics import conformance, rows
 from pytest_mlperf.units import format_number
+from pytest_mlperf.verdict import tightest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +35,14 @@ def properties(record: Record) -> Iterator[tuple[str, str]]:
     yield "ending", record.ending
     for measurement in record.measurements:
         yield measurement.name, f"{format_number(measurement.value)} {measurement.unit}"
+    near = tightest(record.findings)
+    if near and record.verdict:
+        yield "margin", f"{near.rule}: {near.margin}"
+    for finding in record.findings:
+        if finding.broken:
+            yield "broken", f"{finding.rule}: expected {finding.expected}, observed {finding.observed}"
+        if finding.next_step:
+            yield "next_step", finding.next_step
     if record.devices:
         yield "devices", ", ".join(record.devices)
     for delta in record.deltas:

@@ -1,59 +1,70 @@
 """The rules that every case is held to, and `judge`, which applies them.
 
-The further rules of a round (durations, seeds, latency limits, files, compliance) belong beside these:
-a function here, a line in `RULES`, its limits in `rounds/<round>.yaml`.
+The further rules of a round (files, compliance) belong beside these: a function here, a line in `RULES`, its
+limits in `rounds/<round>.yaml`.
 """
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.units import format_quantity
-from pytest_mlperf.verdict import Finding, Verdict
+from pytest_mlperf.units import format_number
+from pytest_mlperf.verdict import Finding, Verdict, margin
+from pytest_mlperf.verdict.margins import SOURCE, constraints
+from pytest_mlperf.verdict.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from pytest_mlperf.evidence import Evidence, Fact
+    from pytest_mlperf.evidence import Evidence
     from pytest_mlperf.matrix import Case, Mode
-    from pytest_mlperf.rounds import Benchmark
+    from pytest_mlperf.rounds import Benchmark, Round
 
-    Rule = Callable[[Case, Benchmark, Evidence], Iterator[Finding]]
-
-_LOADGEN = "MLPerf Inference Rules, LoadGen"
+    Rule = Callable[[Run], Iterator[Finding]]
 
 
-def of_the_case(case: Case, _benchmark: Benchmark, evidence: Evidence) -> Iterator[Finding]:
+def of_the_case(run: Run) -> Iterator[Finding]:
     """Hold the log to the scenario and mode of the case (no official checker does)."""
-    asked = {"effective_scenario": case.scenario, "effective_test_mode": case.mode}
+    asked = {"effective_scenario": run.case.scenario, "effective_test_mode": run.case.mode}
     for key, expected in asked.items():
-        fact = evidence.detail.facts.get(key)
+        fact = run.evidence.detail.facts.get(key)
+        satisfied = fact is not None and fact.value == expected
         yield Finding(
             rule=key,
             expected=expected,
             observed=str(fact.value) if fact else "nothing",
-            satisfied=fact is not None and fact.value == expected,
-            source=_LOADGEN,
+            satisfied=satisfied,
+            source=SOURCE,
             place=fact.place if fact else None,
+            next_step=None
+            if satisfied
+            else "look at what the harness ran: stdout.txt and stderr.txt of the case",
         )
 
 
-def no_errors(_case: Case, _benchmark: Benchmark, evidence: Evidence) -> Iterator[Finding]:
+_OUT_OF_QUERIES = "Ran out of generated queries"
+
+
+def no_errors(run: Run) -> Iterator[Finding]:
     """Hold LoadGen to no errors. Its own verdict does not include them: a run can be VALID with errors."""
-    errors = evidence.detail.errors
+    errors = run.evidence.detail.errors
+    # How to come by more queries is said with the constraint that missed them.
+    explained = all(_OUT_OF_QUERIES in str(error.value) for error in errors)
     yield Finding(
         rule="LoadGen errors",
         expected="none",
         observed=f"{len(errors)}: {errors[0].value}" if errors else "none",
         satisfied=not errors,
-        source=_LOADGEN,
+        source=SOURCE,
         place=errors[0].place if errors else None,
+        next_step=None if explained else "look at the messages of the detail log around this line",
     )
 
 
-def no_audit(_case: Case, _benchmark: Benchmark, evidence: Evidence) -> Iterator[Finding]:
+def no_audit(run: Run) -> Iterator[Finding]:
     """Hold the run to its own settings: an `audit.config` changes them, and LoadGen but warns of it."""
-    audit = next((w for w in evidence.detail.warnings if "Audit Config" in str(w.value)), None)
+    audit = next((w for w in run.evidence.detail.warnings if "Audit Config" in str(w.value)), None)
     yield Finding(
         rule="audit.config",
         expected="none",
@@ -61,79 +72,105 @@ def no_audit(_case: Case, _benchmark: Benchmark, evidence: Evidence) -> Iterator
         satisfied=audit is None,
         source="MLPerf Inference Rules, compliance tests",
         place=audit.place if audit else None,
+        next_step="remove audit.config from the working folder of the harness" if audit else None,
     )
 
 
-def valid(_case: Case, _benchmark: Benchmark, evidence: Evidence) -> Iterator[Finding]:
-    """Hold LoadGen's verdict to VALID; if it is not, name each constraint that it found broken."""
-    stated = evidence.detail.facts.get("result_validity")
-    advice = " ".join(str(fact.value) for fact in evidence.summary.recommendations) or None
+def valid(run: Run) -> Iterator[Finding]:
+    """Hold LoadGen's verdict to VALID, and the constraints that it follows from.
+
+    LoadGen's recommendations can contradict each other: they are told where nothing better can be said.
+    """
+    held = list(constraints(run))
+    told = not any(finding.next_step for finding in held)
+    recommended = " ".join(str(fact.value) for fact in run.evidence.summary.recommendations)
+    stated = run.evidence.detail.facts.get("result_validity")
     yield Finding(
         rule="result_validity",
         expected="VALID",
         observed=str(stated.value) if stated else "no verdict",
         satisfied=stated is not None and stated.value == "VALID",
-        source=_LOADGEN,
+        source=SOURCE,
         place=stated.place if stated else None,
-        advice=advice,
+        advice=(told and recommended) or None,
     )
-    for name, fact in evidence.summary.constraints.items():
-        if not fact.value:
-            yield Finding(
-                rule=name,
-                expected=_constraint(name, evidence),
-                observed=_measured(name, evidence),
-                satisfied=False,
-                source=_LOADGEN,
-                place=fact.place,
-            )
+    yield from held
 
 
-# The limit of a constraint and what it is held against, as keys of the detail log.
-_LIMITS: Mapping[str, tuple[str, str]] = {
-    "Min duration satisfied": ("effective_min_duration_ms", ">= {} ms"),
-    "Min queries satisfied": ("effective_min_query_count", ">= {} queries"),
-    "Performance constraints satisfied": ("effective_target_latency_ns", "99th percentile <= {}"),
-}
-_MEASUREMENTS: Mapping[str, tuple[str, str]] = {
-    "Min queries satisfied": ("result_query_count", "{} queries"),
-    "Performance constraints satisfied": ("result_99.00_percentile_latency_ns", "{}"),
-    "Early stopping satisfied": ("early_stopping_result", "{}"),
-}
+def of_the_round(run: Run) -> Iterator[Finding]:
+    """Hold what LoadGen was told to the round. Of a shortened case it is but told."""
+    least_ms = 1e3 * run.mlperf_round.min_duration_s
+    told_ms = run.number("effective_min_duration_ms")
+    yield _of_round(
+        run,
+        key="effective_min_duration_ms",
+        expected=f">= {format_number(least_ms)}",
+        satisfied=told_ms is not None and told_ms >= least_ms,
+        next_step=f"set min_duration_s to {format_number(least_ms / 1e3)} or more",
+    )
+    most_ms = run.benchmark.server_latency_ms
+    if run.case.scenario == "Server" and most_ms is not None:
+        told_ns = run.number("effective_target_latency_ns")
+        yield _of_round(
+            run,
+            key="effective_target_latency_ns",
+            expected=f"<= {format_number(1e6 * most_ms)}",
+            satisfied=told_ns is not None and told_ns <= 1e6 * most_ms,
+            next_step=f"set target_latency_ms to {format_number(most_ms)} or less",
+        )
+    for name, seed in asdict(run.mlperf_round.seeds).items():
+        fact = run.evidence.detail.facts.get(f"effective_{name}_rng_seed")
+        yield _of_round(
+            run,
+            key=f"effective_{name}_rng_seed",
+            expected=str(seed),
+            satisfied=fact is not None and fact.value == seed,
+            next_step=f"let the harness take the seeds of {run.mlperf_round.name}; no matrix sets them",
+        )
 
 
-def _constraint(name: str, evidence: Evidence) -> str:
-    key, form = _LIMITS.get(name, ("", "Yes"))
-    fact = evidence.detail.facts.get(key)
-    return form.format(_words(fact)) if fact else "Yes"
+def _of_round(run: Run, *, key: str, expected: str, satisfied: bool, next_step: str) -> Finding:
+    fact = run.evidence.detail.facts.get(key)
+    relaxed = run.case.conformance == "smoke"
+    return Finding(
+        rule=key,
+        expected=expected,
+        observed=str(fact.value) if fact else "nothing",
+        satisfied=satisfied,
+        source=f"MLPerf Inference {run.mlperf_round.name}",
+        place=fact.place if fact else None,
+        relaxed=relaxed,
+        next_step=None if satisfied or relaxed else next_step,
+    )
 
 
-def _measured(name: str, evidence: Evidence) -> str:
-    key, form = _MEASUREMENTS.get(name, ("", ""))
-    fact = evidence.detail.facts.get(key)
-    return form.format(_words(fact)) if fact else "not satisfied"
-
-
-def _words(fact: Fact) -> str:
-    """Return a value as people read it: nanoseconds with a larger unit, text on one line."""
-    if fact.key.endswith("_ns") and isinstance(fact.value, int | float):
-        return f"{format_quantity(fact.value, 'ns')} ({fact.value} ns)"
-    return " ".join(str(fact.value).replace("* ", "").split())
-
-
-def quality(case: Case, benchmark: Benchmark, evidence: Evidence) -> Iterator[Finding]:
+def quality(run: Run) -> Iterator[Finding]:
     """Hold the quality to 99 % or 99.9 % of the FP32 reference (MLPerf Inference Rules, quality targets)."""
-    fact = evidence.accuracy.quality if evidence.accuracy else None
-    target = benchmark.target_quality(case.accuracy)
+    level, benchmark = run.case.accuracy, run.benchmark
+    fact = run.evidence.accuracy.quality if run.evidence.accuracy else None
+    target = benchmark.target_quality(level)
     unit = "" if benchmark.unit == "1" else f" {benchmark.unit}"
-    reference = f"{case.accuracy} % of the FP32 reference {_exact(benchmark.reference_quality)}{unit}"
+    reference = f"{level} % of the FP32 reference {_exact(benchmark.reference_quality)}{unit}"
+    satisfied = fact is not None and fact.value >= target
     yield Finding(
         rule=f"quality ({benchmark.metric})",
         expected=f">= {_exact(target)}{unit} ({reference})",
         observed=f"{_exact(fact.value)}{unit}" if fact else "nothing",
-        satisfied=fact is not None and fact.value >= target,
+        satisfied=satisfied,
         source="MLPerf Inference Rules, quality targets",
         place=fact.place if fact else None,
+        margin=margin(fact.value if fact else None, target, "least"),
+        next_step=None if satisfied else _better(run, fact.value if fact else None),
+    )
+
+
+def _better(run: Run, value: float | None) -> str:
+    """Return what to look at: no setting of a matrix changes the quality."""
+    held = [level for level in run.benchmark.accuracy_levels if level != run.case.accuracy]
+    held = [level for level in held if value is not None and value >= run.benchmark.target_quality(level)]
+    reached = f"accuracy {held[-1]} is reached; " if held else ""
+    return (
+        f"{reached}look at the model, its precision and preprocessing: no setting of a matrix changes quality"
     )
 
 
@@ -143,12 +180,13 @@ def _exact(value: float) -> str:
 
 
 RULES: Mapping[Mode, tuple[Rule, ...]] = {
-    "PerformanceOnly": (of_the_case, no_errors, no_audit, valid),
+    "PerformanceOnly": (of_the_case, no_errors, no_audit, valid, of_the_round),
     "AccuracyOnly": (of_the_case, no_errors, no_audit, quality),
 }
 
 
-def judge(case: Case, benchmark: Benchmark, evidence: Evidence) -> Verdict:
+def judge(case: Case, benchmark: Benchmark, evidence: Evidence, *, mlperf_round: Round) -> Verdict:
     """Hold a case's evidence against the rules of its mode."""
-    findings = [f for rule in RULES[case.mode] for f in rule(case, benchmark, evidence)]
+    run = Run(case=case, benchmark=benchmark, mlperf_round=mlperf_round, evidence=evidence)
+    findings = [finding for rule in RULES[case.mode] for finding in rule(run)]
     return Verdict(findings=tuple(findings))

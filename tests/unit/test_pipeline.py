@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -41,6 +41,11 @@ A2 = Device(
     compute_capability="8.6",
 )
 HOST = Host(cores=1, cpu=None, memory_bytes=None, board=None)
+# What LoadGen must be told in a case of `round` conformance.
+OF_THE_ROUND = {
+    "effective_min_duration_ms": 600000,
+    **{f"effective_{name}_rng_seed": seed for name, seed in asdict(ROUND.seeds).items()},
+}
 FOOTER = "\nNo warnings encountered during test.\n\nNo errors encountered during test.\n"
 
 
@@ -103,7 +108,8 @@ class Story:
             "effective_scenario": case.scenario,
             **(facts or measured),
         }
-        lines = [self.detail_line(k, v) for k, v in {**stated, "result_validity": verdict}.items()]
+        told = {**stated, "result_validity": verdict, **OF_THE_ROUND}
+        lines = [self.detail_line(k, v) for k, v in told.items()]
         summary = f"Result is : {verdict}\n{FOOTER}"
         return self.run(
             case,
@@ -152,6 +158,7 @@ def test_an_invalid_run_fails_with_what_was_expected(story: Story, make_case: Ma
     assert (record.ending, record.verdict) == ("fail", "INVALID")
     assert record.reason == (
         "effective_scenario is broken: expected Offline, observed Server [loadgen/mlperf_log_detail.txt:2]; "
+        "next: look at what the harness ran: stdout.txt and stderr.txt of the case; "
         "result_validity is broken: expected VALID, observed INVALID [loadgen/mlperf_log_detail.txt:4]"
     )
 

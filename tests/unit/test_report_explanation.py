@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from pytest_mlperf.errors import Place
 from pytest_mlperf.matrix import Settings
 from pytest_mlperf.record import Measurement
 from pytest_mlperf.report.explanation import explain, headline
-from pytest_mlperf.verdict import Finding
+from pytest_mlperf.verdict import Finding, Margin
 
 if TYPE_CHECKING:
     from tests.unit.conftest import MakeCase, MakeRecord
@@ -63,6 +64,33 @@ def test_a_failed_case_says_what_was_expected_and_observed_of_each_broken_rule(
           result_samples_per_second: 1234.5 samples/s
           logs: cases/{ID}
     """)
+
+
+NEAR = replace(HOLDS, rule="latency", margin=Margin(percent=3, bound="most"))
+
+
+def test_a_passed_case_says_its_tightest_margin(make_record: MakeRecord) -> None:
+    record = make_record(findings=(HOLDS, NEAR), folder="here")
+    assert explain(record) == f"{ID}: VALID\n  tightest margin: latency, 3.0 % below the limit\n  logs: here"
+
+
+def test_a_broken_rule_says_its_margin_and_what_to_do(make_record: MakeRecord) -> None:
+    over = replace(PLAIN, margin=Margin(percent=-50, bound="least"), next_step="turn it")
+    record = make_record(ending="fail", findings=(NEAR, over), folder="here")
+    assert explain(record) == lines(f"""
+        {ID}: INVALID
+          quality
+            expected: >= 2
+            observed: 1, 50.0 % below the limit
+            next: turn it
+            rule of: Rules
+          logs: here
+    """)
+
+
+def test_a_relaxed_rule_is_not_among_the_broken_ones(make_record: MakeRecord) -> None:
+    record = make_record(findings=(HOLDS, replace(PLAIN, relaxed=True)), folder="here")
+    assert explain(record) == f"{ID}: VALID\n  logs: here"
 
 
 def test_an_error_says_its_reason_line_by_line(make_record: MakeRecord) -> None:

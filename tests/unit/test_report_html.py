@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from html import escape
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
@@ -9,7 +11,7 @@ from pytest_mlperf.record import Measurement
 from pytest_mlperf.report import html
 from pytest_mlperf.report.conformance import add_up
 from pytest_mlperf.report.explanation import explain
-from pytest_mlperf.verdict import Finding
+from pytest_mlperf.verdict import Finding, Margin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -73,20 +75,38 @@ def test_the_block_has_the_explanation_every_rule_and_the_logs(make_record: Make
     holds = Finding(rule="mode", expected="a", observed="a", satisfied=True, source="s")
     broken = Finding(
         rule="validity",
-        expected="VALID",
-        observed="INVALID",
+        expected="<= 2",
+        observed="3",
         satisfied=False,
         source="s",
         place=Place(path="detail.txt", line=3),
+        margin=Margin(percent=-50, bound="most"),
+        next_step="turn it",
     )
-    record = make_record(ending="fail", findings=(holds, broken))
+    relaxed = replace(holds, observed="b", satisfied=False, relaxed=True)
+    record = make_record(ending="fail", findings=(holds, broken, relaxed))
     block = html.block(record, logs="out/cases/a b")
-    assert block[0] == f'<pre style="white-space: pre-wrap">{explain(record)}</pre>'
-    assert "<tr><td>holds</td><td>mode</td><td>a</td><td>a</td><td></td></tr>" in block[1]
+    assert block[0] == f'<pre style="white-space: pre-wrap">{escape(explain(record))}</pre>'
+    assert "<tr><td>holds</td><td>mode</td><td>a</td><td>a</td><td></td><td></td><td></td></tr>" in block[1]
     assert (
-        "<tr><td><b>broken</b></td><td>validity</td><td>VALID</td><td>INVALID</td><td>detail.txt:3</td></tr>"
+        "<tr><td><b>broken</b></td><td>validity</td><td>&lt;= 2</td><td>3</td><td>50.0 % above the limit</td>"
+        "<td>turn it</td><td>detail.txt:3</td></tr>"
     ) in block[1]
+    assert "<tr><td>relaxed</td><td>mode</td><td>a</td><td>b</td><td></td><td></td><td></td></tr>" in block[1]
     assert block[2] == '<p><a href="out/cases/a%20b">logs</a></p>'
+
+
+def test_the_block_of_a_passed_case_has_its_tightest_margin(make_record: MakeRecord) -> None:
+    near = Finding(
+        rule="latency",
+        expected="<= 100 ms",
+        observed="97 ms",
+        satisfied=True,
+        source="s",
+        margin=Margin(percent=3, bound="most"),
+    )
+    page = Page(html.block(make_record(findings=(near,)), logs=None))
+    assert "tightest margin: latency, 3.0 % below the limit" in page.text
 
 
 def test_the_block_of_a_case_that_did_not_run_is_its_reason(make_record: MakeRecord) -> None:
@@ -104,6 +124,7 @@ def test_hostile_words_are_text_everywhere(make_record: MakeRecord, make_case: M
         satisfied=False,
         source=HOSTILE,
         place=Place(path=HOSTILE, line=1),
+        next_step=HOSTILE,
         advice=HOSTILE,
     )
     case = make_case(id=HOSTILE, benchmark=HOSTILE, sku=HOSTILE, settings=Settings(expected_failure=HOSTILE))
@@ -117,7 +138,7 @@ def test_hostile_words_are_text_everywhere(make_record: MakeRecord, make_case: M
 
     block = Page(html.block(record, logs=HOSTILE))
     assert block.elements == {"pre", "table", "tr", "th", "td", "b", "p", "a"}
-    assert block.text.count(HOSTILE) == explain(record).count(HOSTILE) + 4
+    assert block.text.count(HOSTILE) == explain(record).count(HOSTILE) + 5
     assert [link and "<" in link for link in block.links] == [False]
 
     reason = Page(html.block(without, logs=None))

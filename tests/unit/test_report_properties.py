@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from pytest_mlperf.hardware.matching import Delta
 from pytest_mlperf.record import Measurement
 from pytest_mlperf.report.properties import properties
+from pytest_mlperf.verdict import Finding, Margin
 
 if TYPE_CHECKING:
     from tests.unit.conftest import MakeCase, MakeRecord
@@ -68,3 +70,36 @@ def test_devices_and_their_differences_are_told(make_record: MakeRecord) -> None
     assert found["devices"] == "GPU-0, GPU-1"
     assert found["partial_match"] == "power limit: needs 60 W, found 40 W"
     assert found["conformance"] == "round (partial match: power limit: needs 60 W, found 40 W)"
+
+
+NEAR = Finding(
+    rule="latency",
+    expected="<= 100 ms",
+    observed="97 ms",
+    satisfied=True,
+    source="s",
+    margin=Margin(percent=3, bound="most"),
+)
+OVER = Finding(
+    rule="early stopping",
+    expected=">= 64 queries",
+    observed="36 queries",
+    satisfied=False,
+    source="s",
+    next_step="set min_query_count from 20 to 64",
+)
+
+
+def test_the_tightest_margin_is_told(make_record: MakeRecord) -> None:
+    found = list(properties(make_record(findings=(NEAR,))))
+    assert ("margin", "latency: 3.0 % below the limit") in found
+
+
+def test_what_is_broken_and_the_next_step_are_told(make_record: MakeRecord) -> None:
+    relaxed = replace(OVER, relaxed=True, next_step=None)
+    found = list(properties(make_record(ending="fail", findings=(NEAR, OVER, relaxed))))
+    assert found[-3:] == [
+        ("margin", "latency: 3.0 % below the limit"),
+        ("broken", "early stopping: expected >= 64 queries, observed 36 queries"),
+        ("next_step", "set min_query_count from 20 to 64"),
+    ]
