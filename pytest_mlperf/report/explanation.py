@@ -38,6 +38,14 @@ def _lines(record: Record) -> Iterator[str]:
             yield from _finding(finding)
     for measurement in record.measurements:
         yield f"  {measurement.name}: {format_number(measurement.value)} {measurement.unit}"
+    yield from _circumstances(record)
+    if case.settings.expected_failure:
+        yield f"  expected to fail: {case.settings.expected_failure}"
+    if record.folder:
+        yield f"  logs: {record.folder}"
+
+
+def _circumstances(record: Record) -> Iterator[str]:
     near = tightest(record.findings)
     if near and record.ending == "pass":
         yield f"  tightest margin: {near.rule}, {near.margin}"
@@ -47,17 +55,14 @@ def _lines(record: Record) -> Iterator[str]:
     ):
         if beside:
             yield f"  {name}: {', '.join(beside)}"
-    if case.settings.expected_failure:
-        yield f"  expected to fail: {case.settings.expected_failure}"
-    if record.folder:
-        yield f"  logs: {record.folder}"
 
 
 def _finding(finding: Finding) -> Iterator[str]:
     yield f"  {finding.rule}"
     yield f"    expected: {finding.expected}"
-    distance = f", {finding.margin}" if finding.margin else ""
-    yield f"    observed: {finding.observed}{distance}"
+    yield f"    observed: {finding.observed}"
+    if finding.margin:
+        yield f"    margin: {finding.margin}"
     if finding.place:
         yield f"    in: {finding.place}"
     if finding.next_step:

@@ -35,6 +35,11 @@ def properties(record: Record) -> Iterator[tuple[str, str]]:
     yield "ending", record.ending
     for measurement in record.measurements:
         yield measurement.name, f"{format_number(measurement.value)} {measurement.unit}"
+    yield from _reasons(record)
+    yield from _circumstances(record)
+
+
+def _reasons(record: Record) -> Iterator[tuple[str, str]]:
     near = tightest(record.findings)
     if near and record.verdict:
         yield "margin", f"{near.rule}: {near.margin}"
@@ -43,6 +48,9 @@ def properties(record: Record) -> Iterator[tuple[str, str]]:
             yield "broken", f"{finding.rule}: expected {finding.expected}, observed {finding.observed}"
         if finding.next_step:
             yield "next_step", finding.next_step
+
+
+def _circumstances(record: Record) -> Iterator[tuple[str, str]]:
     if record.devices:
         yield "devices", ", ".join(record.devices)
     for delta in record.deltas:

@@ -81,7 +81,8 @@ def test_a_broken_rule_says_its_margin_and_what_to_do(make_record: MakeRecord) -
         {ID}: INVALID
           quality
             expected: >= 2
-            observed: 1, 50.0 % below the limit
+            observed: 1
+            margin: 50.0 % below the limit
             next: turn it
             rule of: Rules
           logs: here
