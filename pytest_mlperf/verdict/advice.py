@@ -117,7 +117,7 @@ def _raised_limit(run: Run, over: list[Latency]) -> str | None:
     if not limit_ns < measured_ns <= 1e6 * allowed_ms:
         return None
     change = _set(run, "target_latency_ms", limit_ns / 1e6, allowed_ms)
-    return f"{change}: the benchmark allows that, and the run keeps it"
+    return f"{change}: the benchmark allows that, and this percentile keeps it"
 
 
 def _hopeless(run: Run, latency: Latency) -> str | None:

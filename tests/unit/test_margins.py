@@ -361,7 +361,8 @@ INVALID = {
         changes={**OVER, "effective_target_latency_ns": 100_000_000, "result_overlatency_query_count": 900},
         settings=Settings(target_latency_ms=100),
         broken=(PERFORMANCE, EARLY),
-        next_step="set target_latency_ms from 100 to 130: the benchmark allows that, and the run keeps it",
+        next_step="set target_latency_ms from 100 to 130: "
+        "the benchmark allows that, and this percentile keeps it",
     ),
     "Server, no query fast enough": Bad(
         facts=SERVER,
