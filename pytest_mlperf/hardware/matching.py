@@ -39,9 +39,9 @@ class Delta:
 class Match:
     """How far a machine is a SKU.
 
-    level:    match; partial (enough devices of its kind, but they differ in `deltas`); no
-    devices:  those that are of its kind, in the machine's order; may be more than it needs
-    deltas:   none where it matches
+    level:    match; partial (enough devices of the product, which differ in `deltas`); no
+    devices:  those that it can have, in the machine's order; may be more than it needs
+    deltas:   of all of them, and the count where they are too few; none where it matches
     """
 
     sku: Sku

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pytest_mlperf.matrix import Case
     from pytest_mlperf.record import Record
 
@@ -26,54 +28,51 @@ _MARKERS = {
     "Offline": "cases of this LoadGen scenario",
 }
 
+_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "--mlperf-matrix": {
+        "action": "append",
+        "metavar": "FILE",
+        "help": "matrix to take the cases from, instead of the shipped ones (repeatable)",
+    },
+    "--mlperf-power": {
+        "action": "append",
+        "choices": ("MaxP", "MaxQ"),
+        "help": "power setting to plan (repeatable; default: MaxP)",
+    },
+    "--mlperf-output": {
+        "metavar": "DIR",
+        "help": "new or empty folder for logs, records and metrics (default: mlperf-results/<timestamp>)",
+    },
+    "--mlperf-plan": {
+        "metavar": "FILE",
+        "help": "write the plan as JSON (needs, estimated seconds, would run or skip and why); run nothing",
+    },
+    "--mlperf-strict": {
+        "action": "store_true",
+        "help": "hardware that the selected cases need and this machine lacks is a failure, not a skip",
+    },
+    "--mlperf-match": {
+        "choices": ("exact", "partial"),
+        "help": "whether devices may differ from the SKU; reports say in what (default: see the matrix)",
+    },
+    "--mlperf-doctor": {
+        "nargs": "?",
+        "const": "text",
+        "choices": ("text", "json"),
+        "help": "say what this machine is, which SKU it matches, and which cases would run; run nothing",
+    },
+    "--mlperf-leases": {
+        "action": "store_true",
+        "help": "list who holds which device of this machine, since when and for which case; run nothing",
+    },
+}
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options and the ini keys."""
     group = parser.getgroup("mlperf", "MLPerf conformance")
-    group.addoption(
-        "--mlperf-matrix",
-        action="append",
-        metavar="FILE",
-        help="matrix to take the cases from, instead of the shipped ones (repeatable)",
-    )
-    group.addoption(
-        "--mlperf-power",
-        action="append",
-        choices=("MaxP", "MaxQ"),
-        help="power setting to plan (repeatable; default: MaxP)",
-    )
-    group.addoption(
-        "--mlperf-output",
-        metavar="DIR",
-        help="new or empty folder for logs, records.jsonl, metrics.csv (default: mlperf-results/<timestamp>)",
-    )
-    group.addoption(
-        "--mlperf-plan",
-        metavar="FILE",
-        help="write the plan as JSON (needs, estimated seconds, would run or skip and why); run nothing",
-    )
-    group.addoption(
-        "--mlperf-strict",
-        action="store_true",
-        help="hardware that the selected cases need and this machine lacks is a failure, not a skip",
-    )
-    group.addoption(
-        "--mlperf-match",
-        choices=("exact", "partial"),
-        help="whether devices may differ from the SKU, which reports then name; default: as the matrix says",
-    )
-    group.addoption(
-        "--mlperf-doctor",
-        nargs="?",
-        const="text",
-        choices=("text", "json"),
-        help="say what this machine is, which SKU it matches, and which cases would run; run nothing",
-    )
-    group.addoption(
-        "--mlperf-leases",
-        action="store_true",
-        help="list who holds which device of this machine, since when and for which case; run nothing",
-    )
+    for name, attributes in _OPTIONS.items():
+        group.addoption(name, **attributes)
     parser.addini(
         "mlperf_matrices",
         "matrix files, relative to the rootdir, with wildcards (default: matrices/*.yaml)",
