@@ -1,6 +1,7 @@
 """`records.jsonl`: a header line, one line a record as soon as there is one, a footer line.
 
-A file without its footer is of a session that did not end; what it holds is whole all the same.
+A file without its footer is of a session that did not end. A session that was killed while it wrote may
+leave its last line cut, and without its end of line; all lines before are whole.
 """
 
 from __future__ import annotations
