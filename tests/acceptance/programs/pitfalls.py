@@ -109,9 +109,13 @@ def never_complete(_: list[Any]) -> None:
     say("LoadGen waits")
 
 
+_answered: list[int] = []
+
+
 def complete_twice(samples: list[Any]) -> None:
-    """Answer a query, and answer it again."""
-    complete(samples)
+    """Answer a query, and before it the last one once more. LoadGen may have ended before a later time."""
+    answer(*_answered)
+    _answered[:] = [sample.id for sample in samples]
     complete(samples)
 
 
@@ -126,8 +130,7 @@ def ignore_signals(log_dir: Path) -> None:
 def alarm_in_callback(log_dir: Path) -> None:
     """Have a signal's handler fail while LoadGen waits for the issue callback."""
     signal.signal(signal.SIGALRM, raise_error)
-    signal.alarm(1)
-    Harness(issue=lambda _: signal.pause()).start(log_dir)
+    Harness(issue=lambda _: signal.raise_signal(signal.SIGALRM)).start(log_dir)
 
 
 def complete_after_end(log_dir: Path) -> None:
