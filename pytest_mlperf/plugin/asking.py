@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_mlperf import __version__, catalogue
+from pytest_mlperf import catalogue
 from pytest_mlperf.doctor import Diagnosis, Disk, diagnose
 from pytest_mlperf.doctor.words import leases, words
 from pytest_mlperf.errors import HostError
@@ -17,6 +17,7 @@ from pytest_mlperf.placement.leases import holders
 from pytest_mlperf.plan import Plan
 from pytest_mlperf.plugin import output
 from pytest_mlperf.plugin.suite import suite_of
+from pytest_mlperf.version import __version__
 
 if TYPE_CHECKING:
     from pytest_mlperf.placement.leases import Holder

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_mlperf import __version__
 from pytest_mlperf.placement import Unplaced
 from pytest_mlperf.units import format_duration
+from pytest_mlperf.version import __version__
 
 if TYPE_CHECKING:
     from pathlib import Path

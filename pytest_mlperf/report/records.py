@@ -10,7 +10,7 @@ import json
 import os
 from typing import IO, TYPE_CHECKING, Any
 
-from pytest_mlperf import __version__
+from pytest_mlperf.version import __version__
 
 if TYPE_CHECKING:
     from pathlib import Path

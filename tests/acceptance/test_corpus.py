@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_mlperf.audit import AuditedResult, audit
+from pytest_mlperf.submission import AuditedResult, audit
 
 CORPUS = Path(os.environ.get("MLPERF_RESULTS_CORPUS", "nowhere"))
 VERDICTS = Path(os.environ.get("MLPERF_RESULTS_VERDICTS", CORPUS))
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.skipif(not ROUNDS, reason="MLPERF_RESULTS_CORPUS names 
 
 
 def audited(round_name: str) -> list[AuditedResult]:
-    return list(audit(CORPUS / round_name, mlperf_round=round_name))
+    return list(audit(CORPUS / round_name, round=round_name))
 
 
 def verdicts(round_name: str) -> list[dict[str, str]]:

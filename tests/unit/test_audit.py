@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_mlperf.audit import AuditedResult, audit, tidiness
 from pytest_mlperf.rounds import checker
+from pytest_mlperf.submission import AuditedResult, audit, tidiness
 from tests.submissions import SYSTEM, Submission, log_text, run_facts, score_text
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ ROUNDS = checker.names()
 
 def judged(submission: Submission, tree: Path, level: Level = "official") -> dict[str, AuditedResult]:
     """Return the results of the last scenario by mode."""
-    results = audit(submission.write(tree), mlperf_round=submission.round, level=level)
+    results = audit(submission.write(tree), round=submission.round, level=level)
     return {result.mode: result for result in results if result.folder.scenario == submission.scenarios[-1]}
 
 
@@ -35,7 +35,7 @@ def edge(round_name: str) -> Submission:
 @pytest.mark.parametrize("level", ["official", "strict"])
 @pytest.mark.parametrize("round_name", ROUNDS)
 def test_what_reaches_every_limit_exactly_is_accepted(round_name: str, level: Level, tmp_path: Path) -> None:
-    results = list(audit(edge(round_name).write(tmp_path), mlperf_round=round_name, level=level))
+    results = list(audit(edge(round_name).write(tmp_path), round=round_name, level=level))
     tests = checker.load(round_name).benchmarks["resnet"].compliance
     assert {r.mode for r in results} == {"files", "performance", "accuracy", *tests}
     assert [(r.path, r.outcome, broken(r), r.error) for r in results if r.outcome != "valid"] == []
@@ -61,7 +61,7 @@ def test_other_benchmarks_are_accepted_too(
     round_name: str, benchmark: str, scenarios: tuple[str, ...], tmp_path: Path
 ) -> None:
     submission = Submission(round=round_name, benchmark=benchmark, scenarios=scenarios)
-    results = list(audit(submission.write(tmp_path), mlperf_round=round_name))
+    results = list(audit(submission.write(tmp_path), round=round_name))
     assert [(r.path, r.outcome, broken(r), r.error) for r in results if not r.accepted] == []
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_mlperf.audit import audit, layout
+from pytest_mlperf.submission import audit, layout
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,17 +83,17 @@ def test_a_directory_with_another_name_keeps_it(tmp_path: Path) -> None:
 
 def test_a_tree_without_submissions_has_no_results(tmp_path: Path) -> None:
     assert folders(grown(tmp_path, ["closed/README.md"])) == []
-    assert list(audit(tmp_path, mlperf_round="v2.0")) == []
+    assert list(audit(tmp_path, round="v2.0")) == []
 
 
 def test_a_tree_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        list(audit(tmp_path / "nowhere", mlperf_round="v2.0"))
+        list(audit(tmp_path / "nowhere", round="v2.0"))
 
 
 def test_an_unknown_round(tmp_path: Path) -> None:
     with pytest.raises(KeyError, match=r"v1\.0"):
-        list(audit(tmp_path, mlperf_round="v1.0"))
+        list(audit(tmp_path, round="v1.0"))
 
 
 def test_the_files_of_a_directory(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_the_files_of_a_directory(tmp_path: Path) -> None:
 
 def test_directories_that_are_no_results_of_a_round_are_told(tmp_path: Path) -> None:
     grown(tmp_path, OLD)
-    results = [r for r in audit(tmp_path, mlperf_round="v2.0") if r.folder.benchmark == "ours"]
+    results = [r for r in audit(tmp_path, round="v2.0") if r.folder.benchmark == "ours"]
     assert {(r.mode, r.outcome) for r in results} == {
         ("files", "invalid"),
         ("performance", "unchecked"),
@@ -122,7 +122,7 @@ def test_a_description_that_cannot_be_read(text: str, tmp_path: Path) -> None:
     grown(tmp_path, OLD)
     (tmp_path / "closed/Acme/systems").mkdir()
     (tmp_path / "closed/Acme/systems/A.json").write_text(text, encoding="utf-8")
-    results = [r for r in audit(tmp_path, mlperf_round="v2.0") if r.folder.system == "A"]
+    results = [r for r in audit(tmp_path, round="v2.0") if r.folder.system == "A"]
     around = [result for result in results if result.mode == "files"]
     assert {result.outcome for result in around} == {"error"}
     assert "closed/Acme/systems/A.json" in str(around[0].error)

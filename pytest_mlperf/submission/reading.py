@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from io import SEEK_END, BytesIO
 from typing import TYPE_CHECKING, Any
 
-from pytest_mlperf.audit import layout
 from pytest_mlperf.errors import EvidenceError, Place
 from pytest_mlperf.evidence import DetailLog, Summary, detail, scores, summary
+from pytest_mlperf.submission import layout
 from pytest_mlperf.verdict.official.accuracy import AccuracyRun
 from pytest_mlperf.verdict.official.compliance import ComplianceRun, needs_log
 

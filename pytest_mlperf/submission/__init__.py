@@ -1,4 +1,4 @@
-"""Audit a submission tree that exists: every result in it, judged by the rules of its round.
+"""Submission trees: every result in one that exists, judged by the rules of its round.
 
 Nothing is run. `layout` knows where things stand, `reading` reads them, `judging` holds one directory of
 results to the rules.
@@ -9,9 +9,10 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.audit import layout, tidiness
-from pytest_mlperf.audit.judging import AuditedResult, SystemUnderAudit, judge
+from pytest_mlperf.errors import ConfigurationError
 from pytest_mlperf.rounds import checker
+from pytest_mlperf.submission import layout, tidiness
+from pytest_mlperf.submission.judging import AuditedResult, SystemUnderAudit, judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,14 +23,17 @@ if TYPE_CHECKING:
 __all__ = ["AuditedResult", "audit"]
 
 
-def audit(path: Path, *, mlperf_round: str, level: Level = "official") -> Iterator[AuditedResult]:
+def audit(path: Path, *, round: str, level: Level = "official") -> Iterator[AuditedResult]:  # noqa: A002  the field's word
     """Give the results of a submission tree, as they are judged, in order of their names.
 
     path:   the folder with closed/, open/ and network/
+    round:  v2.0 to v6.1
     level:  official rejects what the round's own checker rejected, strict what the rules forbid
-    Raises KeyError for a round that is not known, and OSError for a tree that cannot be read.
+    Raises ConfigurationError for a round that is not known, and OSError for a tree that cannot be read.
     """
-    round_ = checker.load(mlperf_round)
+    if round not in checker.names():
+        raise ConfigurationError(f"round: found {round!r}, allowed: {', '.join(checker.names())}")
+    round_ = checker.load(round)
     for submission in layout.submissions(path):
         untidy = round_.severity("tidiness") != "off"
         flaws = tuple(tidiness.flaws(submission.folder)) if untidy else ()

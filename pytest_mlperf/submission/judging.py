@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from pytest_mlperf.audit import layout, reading
 from pytest_mlperf.errors import EvidenceError
+from pytest_mlperf.submission import layout, reading
 from pytest_mlperf.verdict import Finding
 from pytest_mlperf.verdict.official import Ruling, Terms, accuracy, compliance, files, performance
 
