@@ -12,3 +12,9 @@ pytest_plugins = ["pytester"]
 def _leases_of_this_test(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test wait for the leases of another one, or of a session on this machine."""
     monkeypatch.setenv("PYTEST_MLPERF_LEASES", str(tmp_path_factory.mktemp("leases")))
+
+
+@pytest.fixture(autouse=True)
+def _plugins_of_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave Hypothesis out of the sessions that tests start: importing it takes longer than most of them."""
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest")
