@@ -109,7 +109,7 @@ def _is_over(run: Run, latency: Latency) -> bool:
 
 def _raised_limit(run: Run, over: list[Latency]) -> str | None:
     """Return the limit of the round, where the run was held to a smaller one for no reason."""
-    allowed_ms = run.benchmark.server_latency_ms
+    allowed_ms = run.latency_limit_ms
     (latency, *_) = over
     limit_ns, measured_ns = latency.limit_ns(run), latency.percentile_ns(run, run.target_percentile)
     if latency.part or allowed_ms is None or limit_ns is None or measured_ns is None:
@@ -200,7 +200,7 @@ def _set(run: Run, setting: str, old: float, new: float) -> str:
 
 def _now(run: Run, setting: str, value: float) -> str:
     """Return a setting with its value, and that it was not given, where the harness has chosen it."""
-    if getattr(run.case.settings, setting) is None:
+    if setting in run.chosen:
         return f"{setting} (unset, the harness took {_short(value)})"
     return f"{setting} from {_short(value)}"
 

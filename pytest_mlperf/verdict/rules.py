@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pytest_mlperf.units import format_number
 from pytest_mlperf.verdict import Finding, Verdict, margin
 from pytest_mlperf.verdict.margins import SOURCE, constraints
-from pytest_mlperf.verdict.run import Run
+from pytest_mlperf.verdict.run import CaseRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from pytest_mlperf.matrix import Case, Mode
     from pytest_mlperf.rounds import Benchmark, Round
 
-    Rule = Callable[[Run], Iterator[Finding]]
+    Rule = Callable[[CaseRun], Iterator[Finding]]
 
 
-def of_the_case(run: Run) -> Iterator[Finding]:
+def of_the_case(run: CaseRun) -> Iterator[Finding]:
     """Hold the log to the scenario and mode of the case (no official checker does)."""
     asked = {"effective_scenario": run.case.scenario, "effective_test_mode": run.case.mode}
     for key, expected in asked.items():
@@ -46,7 +46,7 @@ def of_the_case(run: Run) -> Iterator[Finding]:
 _OUT_OF_QUERIES = "Ran out of generated queries"
 
 
-def no_errors(run: Run) -> Iterator[Finding]:
+def no_errors(run: CaseRun) -> Iterator[Finding]:
     """Hold LoadGen to no errors. Its own verdict does not include them: a run can be VALID with errors."""
     errors = run.evidence.detail.errors
     # How to come by more queries is said with the constraint that missed them.
@@ -62,7 +62,7 @@ def no_errors(run: Run) -> Iterator[Finding]:
     )
 
 
-def no_audit(run: Run) -> Iterator[Finding]:
+def no_audit(run: CaseRun) -> Iterator[Finding]:
     """Hold the run to its own settings: an `audit.config` changes them, and LoadGen but warns of it."""
     audit = next((w for w in run.evidence.detail.warnings if "Audit Config" in str(w.value)), None)
     yield Finding(
@@ -76,7 +76,7 @@ def no_audit(run: Run) -> Iterator[Finding]:
     )
 
 
-def valid(run: Run) -> Iterator[Finding]:
+def valid(run: CaseRun) -> Iterator[Finding]:
     """Hold LoadGen's verdict to VALID, and the constraints that it follows from.
 
     LoadGen's recommendations can contradict each other: they are told where nothing better can be said.
@@ -97,7 +97,7 @@ def valid(run: Run) -> Iterator[Finding]:
     yield from held
 
 
-def of_the_round(run: Run) -> Iterator[Finding]:
+def of_the_round(run: CaseRun) -> Iterator[Finding]:
     """Hold what LoadGen was told to the round. Of a shortened case it is but told."""
     least_ms = 1e3 * run.mlperf_round.min_duration_s
     told_ms = run.number("effective_min_duration_ms")
@@ -129,7 +129,7 @@ def of_the_round(run: Run) -> Iterator[Finding]:
         )
 
 
-def _of_round(run: Run, *, key: str, expected: str, satisfied: bool, next_step: str) -> Finding:
+def _of_round(run: CaseRun, *, key: str, expected: str, satisfied: bool, next_step: str) -> Finding:
     fact = run.evidence.detail.facts.get(key)
     relaxed = run.case.conformance == "smoke"
     return Finding(
@@ -144,7 +144,7 @@ def _of_round(run: Run, *, key: str, expected: str, satisfied: bool, next_step: 
     )
 
 
-def quality(run: Run) -> Iterator[Finding]:
+def quality(run: CaseRun) -> Iterator[Finding]:
     """Hold the quality to 99 % or 99.9 % of the FP32 reference (MLPerf Inference Rules, quality targets)."""
     level, benchmark = run.case.accuracy, run.benchmark
     fact = run.evidence.accuracy.quality if run.evidence.accuracy else None
@@ -164,7 +164,7 @@ def quality(run: Run) -> Iterator[Finding]:
     )
 
 
-def _better(run: Run, value: float | None) -> str:
+def _better(run: CaseRun, value: float | None) -> str:
     """Return what to look at: no setting of a matrix changes the quality."""
     held = [level for level in run.benchmark.accuracy_levels if level != run.case.accuracy]
     held = [level for level in held if value is not None and value >= run.benchmark.target_quality(level)]
@@ -187,6 +187,13 @@ RULES: Mapping[Mode, tuple[Rule, ...]] = {
 
 def judge(case: Case, benchmark: Benchmark, evidence: Evidence, *, mlperf_round: Round) -> Verdict:
     """Hold a case's evidence against the rules of its mode."""
-    run = Run(case=case, benchmark=benchmark, mlperf_round=mlperf_round, evidence=evidence)
+    run = CaseRun(
+        case=case,
+        benchmark=benchmark,
+        mlperf_round=mlperf_round,
+        evidence=evidence,
+        latency_limit_ms=benchmark.server_latency_ms,
+        chosen=frozenset(name for name, value in vars(case.settings).items() if value is None),
+    )
     findings = [finding for rule in RULES[case.mode] for finding in rule(run)]
     return Verdict(findings=tuple(findings))

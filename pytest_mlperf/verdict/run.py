@@ -1,4 +1,4 @@
-"""A run: a case, what it was asked to keep, and what its logs say. All that a rule may look at."""
+"""A run: what its logs say, and for a case what it was asked to keep. All that a rule may look at."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 class Run:
     """What is judged.
 
-    benchmark:  as the harness of the case runs it
+    latency_limit_ms:  that the benchmark allows in Server; None where that is not known
+    chosen:            the settings that nobody gave: the harness has chosen them
     """
 
-    case: Case
-    benchmark: Benchmark
-    mlperf_round: Round
     evidence: Evidence
+    latency_limit_ms: float | None = None
+    chosen: frozenset[str] = frozenset()
 
     def number(self, key: str) -> float | None:
         """Return what the detail log has under a key, or None where that is no finite number."""
@@ -102,6 +102,18 @@ class Run:
             return None if mean_ns is None else (queries - 1) * mean_ns / 1e9
         rate = self.number(_RATES.get(self.scenario or "", ""))
         return (queries - 1) / rate if rate else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseRun(Run):
+    """The run of a case.
+
+    benchmark:  as the harness of the case runs it
+    """
+
+    case: Case
+    benchmark: Benchmark
+    mlperf_round: Round
 
 
 _RATES = {

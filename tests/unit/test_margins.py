@@ -25,7 +25,6 @@ from pytest_mlperf.verdict.run import Run
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.unit.conftest import MakeCase
 
 ROUND = rounds.load("v2.0")
 DURATION = "Min duration satisfied"
@@ -37,15 +36,14 @@ FIRST = " (first token)"
 EACH = " (time per output token)"
 
 
-def _run(make_case: MakeCase, facts: Mapping[str, Any], settings: Settings | None = None) -> Run:
+def _run(facts: Mapping[str, Any], settings: Settings | None = None) -> Run:
     place = Place(path="detail.txt", line=1)
     known = {
         key: Fact(key=key, value=value, place=place) for key, value in facts.items() if value is not None
     }
     return Run(
-        case=make_case(scenario=facts["effective_scenario"], settings=settings or Settings()),
-        benchmark=ROUND.benchmarks["bert"],
-        mlperf_round=ROUND,
+        latency_limit_ms=ROUND.benchmarks["bert"].server_latency_ms,
+        chosen=frozenset(name for name, value in vars(settings or Settings()).items() if value is None),
         evidence=Evidence(
             detail=DetailLog(facts=known, errors=(), warnings=()),
             summary=Summary(
@@ -212,9 +210,9 @@ VALID: Mapping[str, tuple[Mapping[str, Any], list[tuple[str, str, str, str]]]] =
 
 
 @pytest.mark.parametrize("name", VALID)
-def test_a_valid_run_has_a_margin_for_each_constraint(name: str, make_case: MakeCase) -> None:
+def test_a_valid_run_has_a_margin_for_each_constraint(name: str) -> None:
     facts, expected = VALID[name]
-    findings = list(constraints(_run(make_case, facts)))
+    findings = list(constraints(_run(facts)))
     assert [(f.rule, f.expected, f.observed, str(f.margin)) for f in findings] == expected
     assert all(finding.satisfied for finding in findings)
     assert not any(finding.next_step for finding in findings)
@@ -231,8 +229,8 @@ TIGHTEST = {
 
 
 @pytest.mark.parametrize("name", VALID)
-def test_the_tightest_margin_is_no_constraint_that_loadgen_waits_for(name: str, make_case: MakeCase) -> None:
-    near = tightest(constraints(_run(make_case, VALID[name][0])))
+def test_the_tightest_margin_is_no_constraint_that_loadgen_waits_for(name: str) -> None:
+    near = tightest(constraints(_run(VALID[name][0])))
     assert near is not None
     assert near.rule == TIGHTEST[name]
 
@@ -426,9 +424,9 @@ INVALID = {
 
 
 @pytest.mark.parametrize("name", INVALID)
-def test_a_broken_constraint_has_a_next_step(name: str, make_case: MakeCase) -> None:
+def test_a_broken_constraint_has_a_next_step(name: str) -> None:
     bad = INVALID[name]
-    findings = list(constraints(_run(make_case, {**bad.facts, **bad.changes}, bad.settings)))
+    findings = list(constraints(_run({**bad.facts, **bad.changes}, bad.settings)))
     assert tuple(f.rule for f in findings if not f.satisfied) == bad.broken
     assert [f.next_step for f in findings if f.next_step] == ([bad.next_step] if bad.next_step else [])
 
@@ -454,16 +452,16 @@ CONTRADICTED: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any], str, str]
 
 
 @pytest.mark.parametrize("name", CONTRADICTED)
-def test_numbers_that_contradict_loadgen_break_the_constraint(name: str, make_case: MakeCase) -> None:
+def test_numbers_that_contradict_loadgen_break_the_constraint(name: str) -> None:
     facts, changes, rule, observed = CONTRADICTED[name]
-    broken = [f for f in constraints(_run(make_case, {**facts, **changes})) if not f.satisfied]
+    broken = [f for f in constraints(_run({**facts, **changes})) if not f.satisfied]
     assert [(f.rule, f.observed) for f in broken] == [(rule, f"{observed}, yet LoadGen says Yes")]
 
 
-def test_a_duration_is_not_broken_by_the_digits_of_a_rate(make_case: MakeCase) -> None:
+def test_a_duration_is_not_broken_by_the_digits_of_a_rate() -> None:
     # 600.0001 s as LoadGen writes it: with six digits.
     facts = {**SINGLE_STREAM, "result_qps_with_loadgen_overhead": 500.002}
-    duration = next(iter(constraints(_run(make_case, facts))))
+    duration = next(iter(constraints(_run(facts))))
     assert (duration.rule, duration.observed, duration.satisfied) == (DURATION, "600000 ms", True)
 
 
@@ -481,13 +479,13 @@ def test_a_duration_is_not_broken_by_the_digits_of_a_rate(make_case: MakeCase) -
         (-5, None),
     ],
 )
-def test_a_count(value: Any, known: int | None, make_case: MakeCase) -> None:
-    assert _run(make_case, {**OFFLINE, "result_query_count": value}).count("result_query_count") == known
+def test_a_count(value: Any, known: int | None) -> None:
+    assert _run({**OFFLINE, "result_query_count": value}).count("result_query_count") == known
 
 
-def test_nothing_is_said_where_nothing_is_known(make_case: MakeCase) -> None:
+def test_nothing_is_said_where_nothing_is_known() -> None:
     for scenario in ("SingleStream", "MultiStream", "Server", "Offline"):
-        assert list(constraints(_run(make_case, {"effective_scenario": scenario}))) == []
+        assert list(constraints(_run({"effective_scenario": scenario}))) == []
 
 
 CORPUS = Path(os.environ.get("MLPERF_RESULTS_CORPUS") or "no corpus")
@@ -495,10 +493,10 @@ CORPUS = Path(os.environ.get("MLPERF_RESULTS_CORPUS") or "no corpus")
 
 @pytest.mark.long
 @pytest.mark.skipif(not CORPUS.is_dir(), reason="MLPERF_RESULTS_CORPUS names no folder of published rounds")
-def test_published_runs_are_called_valid_where_loadgen_calls_them_so(make_case: MakeCase) -> None:
+def test_published_runs_are_called_valid_where_loadgen_calls_them_so() -> None:
     seen: Counter[str] = Counter()
     for path in CORPUS.rglob(DETAIL):
-        run = replace(_run(make_case, OFFLINE), evidence=read(path.parent, metric=None))
+        run = replace(_run(OFFLINE), evidence=read(path.parent, metric=None))
         stated = run.evidence.detail.facts.get("result_validity")
         if stated is None:
             continue
