@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from pytest_mlperf.errors import Place  # noqa: TC001  records are read by their types
 from pytest_mlperf.hardware.matching import Delta  # noqa: TC001  records are read by their types
 from pytest_mlperf.matrix import SHORTENED, Case
 from pytest_mlperf.verdict import Finding  # noqa: TC001  records are read by their types
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 Ending = Literal["pass", "fail", "unplaced", "error", "dropped"]
 ENDINGS: tuple[Ending, ...] = get_args(Ending)
 
+ACCEPTED = "an open submission need not reach the accuracy: its result is accepted all the same"
+"""What is said of a published run that breaks a rule and does not fall by it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
@@ -24,6 +28,35 @@ class Measurement:
     name: str
     value: float
     unit: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedCase:
+    """One run of a submission tree, as a test item. Named like a case of a matrix where it is the same.
+
+    id:           `<benchmark>-<metric name>`
+    metric_name:  `<division>-<submitter>-<system>-<Scenario>-<mode>`
+    conformance:  the level of the audit
+    category:     as the system is described, None where it is not
+    sku:          the system, as its directory is called
+    benchmark:    as its directory is called
+    scenario:     of the directory, as LoadGen spells it
+    mode:         AccuracyOnly, PerformanceOnly, a compliance test, or files (what stands around the runs)
+    place:        the directory, from the tree
+    """
+
+    id: str
+    metric_name: str
+    round: str
+    conformance: Literal["official", "strict"]
+    division: str
+    submitter: str
+    category: str | None
+    sku: str
+    benchmark: str
+    scenario: str
+    mode: str
+    place: Place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +75,10 @@ class Record:
     started_at:   ISO 8601, UTC
     duration_s:   from start to end, with what it waited
     waited_s:     for its turn on the host; None where nothing ran
+    accepted:     whether a published scenario stands, all its runs together; None for a case of a matrix
     """
 
-    case: Case
+    case: Case | PublishedCase
     ending: Ending
     reason: str | None = None
     findings: tuple[Finding, ...] = ()
@@ -57,13 +91,14 @@ class Record:
     started_at: str | None = None
     duration_s: float | None = None
     waited_s: float | None = None
+    accepted: bool | None = None
 
     @property
     def verdict(self) -> str | None:
         """PASS or FAIL (accuracy), VALID or INVALID (performance), None when nothing was judged."""
         if self.ending not in ("pass", "fail") or self.folder is None:
             return None
-        words = ("PASS", "FAIL") if self.case.mode == "AccuracyOnly" else ("VALID", "INVALID")
+        words = ("VALID", "INVALID") if self.case.mode == "PerformanceOnly" else ("PASS", "FAIL")
         return words[0] if self.ending == "pass" else words[1]
 
     @property
@@ -73,9 +108,16 @@ class Record:
         partial = [f"partial match: {'; '.join(map(str, self.deltas))}"] if self.deltas else []
         return (*shortened, *partial)
 
+    @property
+    def expected_failure(self) -> str | None:
+        """Why a failure is no surprise, though it counts as one; None where it is one."""
+        if isinstance(self.case, Case):
+            return self.case.settings.expected_failure
+        return ACCEPTED if self.accepted and self.ending == "fail" else None
+
     def to_json(self) -> dict[str, Any]:
         """Return the record as plain values, with verdict and labels, for JSON and for other processes."""
-        return {**asdict(self), "verdict": self.verdict, "labels": self.labels}
+        return {**_adapter().dump_python(self), "verdict": self.verdict, "labels": self.labels}
 
 
 @cache

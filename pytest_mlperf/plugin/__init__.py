@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
 
     from pytest_mlperf.matrix import Case
-    from pytest_mlperf.record import Record
+    from pytest_mlperf.record import PublishedCase, Record
 
 _MARKERS = {
     "datacenter": "cases of a datacenter matrix",
@@ -26,6 +26,12 @@ _MARKERS = {
     "MultiStream": "cases of this LoadGen scenario",
     "Server": "cases of this LoadGen scenario",
     "Offline": "cases of this LoadGen scenario",
+    "Interactive": "cases of this LoadGen scenario",
+    "compliance": "compliance tests of an audit",
+    "files": "what stands around the runs of an audit",
+    "closed": "results of this division in an audit",
+    "open": "results of this division in an audit",
+    "network": "results of this division in an audit",
 }
 
 _OPTIONS: Mapping[str, Mapping[str, Any]] = {
@@ -65,7 +71,26 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "action": "store_true",
         "help": "list who holds which device of this machine, since when and for which case; run nothing",
     },
+    "--mlperf-results": {
+        "metavar": "TREE",
+        "help": "audit this submission tree: suites/test_audit.py judges each of its results; runs nothing",
+    },
+    "--mlperf-round": {
+        "metavar": "ROUND",
+        "help": "round by whose rules --mlperf-results are judged (default: by the seeds in their logs)",
+    },
+    "--mlperf-level": {
+        "choices": ("official", "strict"),
+        "default": "official",
+        "help": "reject what the round's own checker rejected, or what the rules forbid (default: official)",
+    },
 }
+
+
+_AUDITS = {"mlperf_published", "mlperf_audited"}
+"""The fixtures of audits."""
+
+_LEFT_OUT = pytest.StashKey[str]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -116,19 +141,37 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     return asking.answer_doctor(config, as_json=doctor == "json") if doctor else asking.answer_leases()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> Generator[None, object, object]:
+    """Leave out the tests of audits where no submission tree is named; they would have no items."""
+    code = getattr(obj, "__code__", None)
+    if code and _AUDITS & set(code.co_varnames) and not collector.config.getoption("mlperf_results"):
+        collector.config.stash[_LEFT_OUT] = collector.nodeid
+        yield
+        return []
+    return (yield)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make one item of each case, for a test that asks for `mlperf_case` or `mlperf_record`."""
-    if "mlperf_case" in metafunc.fixturenames:
+    """Make one item of each case, for a test that asks for one, or for its record."""
+    asked = [name for name in ("mlperf_case", "mlperf_published") if name in metafunc.fixturenames]
+    if asked:
         from pytest_mlperf.plugin.session import start  # noqa: PLC0415  wake up
         from pytest_mlperf.plugin.suite import parametrize  # noqa: PLC0415  wake up
 
         if not hasattr(metafunc.config, "workerinput"):
             start(metafunc.config)
-        parametrize(metafunc)
+        for name in asked:
+            parametrize(metafunc, name)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Refuse a plan of nothing."""
+    """Refuse an audit of nothing, and a plan of nothing."""
+    left_out = session.config.stash.get(_LEFT_OUT, None)
+    if left_out and not session.items:
+        raise pytest.UsageError(
+            f"{left_out}: found no submission tree to audit (name it with --mlperf-results)"
+        )
     if session.config.getoption("mlperf_plan") and not session.config.pluginmanager.has_plugin(
         "pytest_mlperf.session"
     ):
@@ -159,14 +202,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object | Non
 
 
 def _packs(config: pytest.Config) -> bool:
-    """Return whether xdist distributes as it does by default; any other way is the user's choice."""
-    return bool(config.getoption("dist", "no") == "load")
+    """Return whether xdist distributes as it does by default, and cases need devices.
+
+    Any other way is the user's choice; audits are best shared out in blocks, as xdist does.
+    """
+    return bool(config.getoption("dist", "no") == "load") and not config.getoption("mlperf_results")
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_node_collection_finished(node: pytest.Item, ids: list[str]) -> None:
     """Wake up beside the workers of xdist, which are the ones that collect."""
-    from pytest_mlperf.plugin.scheduling import has_cases  # noqa: PLC0415  only with xdist
+    from pytest_mlperf.plugin.nodeids import has_cases  # noqa: PLC0415  only with xdist
 
     if has_cases(ids):
         from pytest_mlperf.plugin.session import start  # noqa: PLC0415  wake up
@@ -202,11 +248,26 @@ def mlperf_record(request: pytest.FixtureRequest, mlperf_case: Case) -> Record:
     return run(request.node, mlperf_case)
 
 
+@pytest.fixture
+def mlperf_published(request: pytest.FixtureRequest) -> PublishedCase:
+    """One run of the submission tree; a test that asks for it becomes one item a run."""
+    case: PublishedCase = request.param
+    return case
+
+
+@pytest.fixture
+def mlperf_audited(request: pytest.FixtureRequest, mlperf_published: PublishedCase) -> Record:
+    """Judge the run, and return its record: pass or fail. An error of the item where it is unreadable."""
+    from pytest_mlperf.plugin.suite import audit  # noqa: PLC0415  awake already
+
+    return audit(request.node, mlperf_published)
+
+
 def check(record: Record) -> None:
     """Fail the test unless the record is a pass, or the failure that its matrix expects."""
     from pytest_mlperf.report.explanation import explain  # noqa: PLC0415  awake already
 
-    expected = record.case.settings.expected_failure
+    expected = record.expected_failure
     if record.ending == "fail" and expected:
         pytest.xfail(expected)
     if record.ending == "pass" and expected:

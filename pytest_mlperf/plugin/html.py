@@ -83,5 +83,6 @@ def add_columns(config: pytest.Config) -> None:
     if not config.getoption("htmlpath", None) or hasattr(config, "workerinput"):
         return
     patterns = config.getini("mlperf_matrices")
-    if config.getoption("mlperf_matrix") or any(any(config.rootpath.glob(pattern)) for pattern in patterns):
+    named = config.getoption("mlperf_matrix") or config.getoption("mlperf_results")
+    if named or any(any(config.rootpath.glob(pattern)) for pattern in patterns):
         config.pluginmanager.register(HtmlColumns(config=config), "pytest_mlperf.html")

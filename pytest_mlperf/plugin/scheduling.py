@@ -20,9 +20,10 @@ import pytest
 from xdist.scheduler import LoadScheduling
 
 from pytest_mlperf.packing import AT_ONCE, Need, Packing, order
+from pytest_mlperf.plugin.nodeids import has_cases
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from xdist.remote import Producer
     from xdist.workermanage import WorkerController
@@ -31,11 +32,6 @@ _LARGEST_BATCH = 16
 """Of tests that end at once, and are sent together: more than this saves nothing."""
 _BATCHES_A_WORKER = 4
 """At least: that plain tests end at once is only assumed, and they should be shared out evenly."""
-
-
-def has_cases(nodeids: Iterable[str]) -> bool:
-    """Return whether cases are among the items: the controller and its workers must agree on it."""
-    return any("-AccuracyMode]" in nodeid or "-PerformanceMode]" in nodeid for nodeid in nodeids)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

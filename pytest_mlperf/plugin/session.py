@@ -5,7 +5,6 @@ Lives in one process: pytest itself, also when xdist's workers run the cases.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
@@ -16,25 +15,24 @@ import pytest
 
 from pytest_mlperf import catalogue
 from pytest_mlperf.errors import HostError
+from pytest_mlperf.matrix import Case
 from pytest_mlperf.packing import AT_ONCE, Need
 from pytest_mlperf.pipeline import CASES, has_host_alone, left_record
 from pytest_mlperf.placement import Unplaced
 from pytest_mlperf.placement.leases import check_folder
 from pytest_mlperf.plugin import output
+from pytest_mlperf.plugin.nodeids import case_id
 from pytest_mlperf.plugin.planning import write_plan
 from pytest_mlperf.plugin.suite import Suite, suite_of
-from pytest_mlperf.record import Record, from_json
+from pytest_mlperf.record import PublishedCase, Record, from_json
 from pytest_mlperf.report import metrics
-from pytest_mlperf.report.conformance import Conformance, add_up
+from pytest_mlperf.report.conformance import Conformance, acceptance, add_up
 from pytest_mlperf.report.records import RecordFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from pytest_mlperf.plugin.scheduling import Demand
-
-_PARAMETER = re.compile(r"\[([^]]+)\](@[^]]+)?$")
-"""The parameter at the end of a node id; older versions of xdist write a group behind it."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -56,9 +54,9 @@ class Session:
     def selected(self, nodeids: Iterable[str]) -> None:
         """Take note of the items that will run."""
         for nodeid in nodeids:
-            match = _PARAMETER.search(nodeid)
-            if match and match[1] in self.suite.plan.cases:
-                self.chosen[nodeid] = match[1]
+            named = case_id(nodeid)
+            if named and self.suite.case(named):
+                self.chosen[nodeid] = named
 
     def begin(self) -> None:
         """Make the output folder before any case runs. Raises UsageError when something is in the way."""
@@ -84,14 +82,18 @@ class Session:
 
     def _open(self) -> RecordFile:
         if self.file is None:
-            try:
-                check_folder()
-            except HostError as error:
-                raise pytest.UsageError(str(error)) from error
+            self._check_leases()
             folder = output.make(self.config)
             now = datetime.now(timezone.utc).isoformat(timespec="seconds")
             self.file = RecordFile(folder, inventory=asdict(catalogue.inventory()), started_at=now)
         return self.file
+
+    def _check_leases(self) -> None:
+        if any(isinstance(self.suite.case(case_id), Case) for case_id in self.chosen.values()):
+            try:
+                check_folder()
+            except HostError as error:
+                raise pytest.UsageError(str(error)) from error
 
     def demand(self) -> Demand:
         """Return what the selected cases take of this machine, for xdist."""
@@ -122,13 +124,13 @@ class Session:
             self.ended.add(case_id)
         content = vars(report).get("mlperf_record")
         if content is not None:
-            self._add(from_json(content))
+            self._add(content if isinstance(content, Record) else from_json(content))
         elif case_id not in self.records and (report.failed or report.skipped):
             left = left_record(output.folder(self.config), case_id)
             self._add(left or self._without_record(case_id, report))
 
     def _without_record(self, case_id: str, report: pytest.TestReport) -> Record:
-        case = self.suite.plan.cases[case_id]
+        case = self._case(case_id)
         if report.skipped:
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
             return Record(case=case, ending="dropped", reason=reason)
@@ -139,7 +141,8 @@ class Session:
 
     def _add(self, *records: Record) -> None:
         records = tuple(record for record in records if record.case.id not in self.records)
-        self._open().add(*records)
+        # What was run must not be lost with the machine; what was read can be read again.
+        self._open().add(*records, durable=any(isinstance(record.case, Case) for record in records))
         for record in records:
             self.records[record.case.id] = record
             self.config.hook.pytest_mlperf_record(config=self.config, record=record)
@@ -162,17 +165,24 @@ class Session:
 
     def _remaining(self) -> list[Record]:
         chosen = set(self.chosen.values())
-        plan = self.suite.plan
         records = []
-        for case in plan.cases.values():
+        for case in self.suite.cases:
             if case.id in self.records:
                 continue
             if case.id in chosen:
                 records.append(Record(case=case, ending="error", reason=self._why_without(case.id)))
             else:
-                reason = plan.dropped.get(case.id, self._not_selected())
+                reason = self._not_selected()
+                if isinstance(case, Case):
+                    reason = self.suite.plan.dropped.get(case.id, reason)
                 records.append(Record(case=case, ending="dropped", reason=reason))
         return records
+
+    def _case(self, case_id: str) -> Case | PublishedCase:
+        case = self.suite.case(case_id)
+        if case is None:
+            raise KeyError(case_id)
+        return case
 
     def _why_without(self, case_id: str) -> str:
         if case_id in self.ended:
@@ -204,6 +214,8 @@ class Session:
         good = self.conformance.word == "conformant"
         write(str(self.conformance), bold=True, **{"green" if good else "red": True})
         write(self.conformance.sum())
+        for line in acceptance(self.records.values()):
+            write(line)
         for line in self._folded():
             write(f"  {line}")
         if not self._executed():
@@ -213,10 +225,8 @@ class Session:
     def _folded(self) -> Iterator[str]:
         """Give the reasons of all that did not pass, each once with its count; failures have their blocks."""
         records = self.records.values()
-        known = [
-            record for record in records if record.ending == "fail" and record.case.settings.expected_failure
-        ]
-        reasons = [("fail, as expected", record.case.settings.expected_failure) for record in known]
+        known = [record for record in records if record.ending == "fail" and record.expected_failure]
+        reasons = [("fail, as expected", record.expected_failure) for record in known]
         reasons += [
             (ending, record.reason)
             for ending in ("unplaced", "error", "dropped")
@@ -238,7 +248,7 @@ class Session:
 
 def _is_bad(record: Record) -> bool:
     """Return whether a record must not be green, whatever its test made of it."""
-    return record.ending == "error" or (record.ending == "fail" and not record.case.settings.expected_failure)
+    return record.ending == "error" or (record.ending == "fail" and not record.expected_failure)
 
 
 SESSION = pytest.StashKey[Session]()

@@ -21,6 +21,8 @@ from pytest_mlperf.matrix.loading import check_distinct, load
 from pytest_mlperf.pipeline import Site, run_case
 from pytest_mlperf.plan import Plan, select
 from pytest_mlperf.plugin import output
+from pytest_mlperf.plugin.auditing import Audit
+from pytest_mlperf.record import PublishedCase
 from pytest_mlperf.report.explanation import explain
 from pytest_mlperf.report.properties import properties
 
@@ -60,6 +62,25 @@ class Suite:
             self.problems.append(str(error))
             return Plan(cases={}, dropped={})
         return select(matrices, powers=self.config.getoption("mlperf_power") or ["MaxP"])
+
+    @cached_property
+    def audit(self) -> Audit | None:
+        """The submission tree of the session, None where none is named."""
+        named = self.config.getoption("mlperf_results")
+        return Audit(config=self.config, problems=self.problems) if named else None
+
+    @property
+    def cases(self) -> Iterator[Case | PublishedCase]:
+        """All cases that tests were made of: of the matrices, if they are asked for, and of the tree."""
+        if "plan" in vars(self):
+            yield from self.plan.cases.values()
+        if self.audit is not None:
+            yield from self.audit.cases.values()
+
+    def case(self, case_id: str) -> Case | PublishedCase | None:
+        """Return a case by id, None for no such case."""
+        published = self.audit.cases.get(case_id) if self.audit else None
+        return published or self.plan.cases.get(case_id)
 
     @cached_property
     def paths(self) -> list[Path]:
@@ -150,14 +171,25 @@ class SuiteHooks:
         """Send the record with the report of the phase that ran the case; it survives xdist."""
         report = yield
         if call.when == "setup" and RECORD in item.stash:
-            vars(report)["mlperf_record"] = item.stash[RECORD].to_json()
+            vars(report)["mlperf_record"] = item.stash[RECORD]
         return report
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_report_to_serializable(
+        self,
+    ) -> Generator[None, dict[str, Any] | None, dict[str, Any] | None]:
+        """Send the record as plain values, which is what survives xdist."""
+        content = yield
+        if content and "mlperf_record" in content:
+            content["mlperf_record"] = content["mlperf_record"].to_json()
+        return content
 
-def _case(item: pytest.Item) -> Case | None:
+
+def _case(item: pytest.Item) -> Case | PublishedCase | None:
     callspec = getattr(item, "callspec", None)
-    case = callspec.params.get("mlperf_case") if callspec else None
-    return case if isinstance(case, Case) else None
+    params = callspec.params if callspec else {}
+    case = params.get("mlperf_case") or params.get("mlperf_published")
+    return case if isinstance(case, Case | PublishedCase) else None
 
 
 def _crossed(items: list[pytest.Item]) -> Iterator[str]:
@@ -192,15 +224,27 @@ def suite_of(config: pytest.Config) -> Suite:
     return config.stash[_SUITE]
 
 
-def parametrize(metafunc: pytest.Metafunc) -> None:
-    """Make items of the kept cases."""
-    parameters = list(suite_of(metafunc.config).parameters())
-    metafunc.parametrize("mlperf_case", parameters, indirect=True)
+def parametrize(metafunc: pytest.Metafunc, name: str) -> None:
+    """Make items of the kept cases (`mlperf_case`), or of the runs of a submission tree."""
+    suite = suite_of(metafunc.config)
+    source = suite.audit if name == "mlperf_published" else suite
+    metafunc.parametrize(name, list(source.parameters()) if source else [], indirect=True)
 
 
 def run(item: pytest.Item, case: Case) -> Record:
     """Run the case of an item; skip it or report an error where there is no verdict."""
-    record = run_case(case, suite_of(item.config).site)
+    return _told(item, run_case(case, suite_of(item.config).site))
+
+
+def audit(item: pytest.Item, case: PublishedCase) -> Record:
+    """Judge the published run of an item; report an error where it cannot be read."""
+    source = suite_of(item.config).audit
+    if source is None:
+        raise pytest.UsageError(f"{item.nodeid}: found no submission tree (name it with --mlperf-results)")
+    return _told(item, source.record(case))
+
+
+def _told(item: pytest.Item, record: Record) -> Record:
     item.stash[RECORD] = record
     item.user_properties.extend(properties(record))
     if record.ending == "unplaced":

@@ -6,10 +6,11 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.record import ENDINGS, Ending
+from pytest_mlperf.matrix import Case
+from pytest_mlperf.record import ENDINGS, Ending, PublishedCase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from pytest_mlperf.record import Record
 
@@ -19,10 +20,14 @@ class Conformance:
     """The five endings, counted; they add up to the matrix.
 
     labels: what must be said beside the results ("shortened: not submission-valid")
+    origin:   where the cases are from: `matrix`, `tree`, or both
+    excused:  published results that broke a rule, and are accepted all the same
     """
 
     counts: dict[Ending, int]
     labels: tuple[str, ...]
+    origin: str = "matrix"
+    excused: int = 0
 
     @property
     def total(self) -> int:
@@ -37,19 +42,21 @@ class Conformance:
     @property
     def word(self) -> str:
         """`conformant` only if everything that was planned passed; a skip is no success."""
-        if self.counts["fail"]:
+        if self.counts["fail"] > self.excused:
             return "not conformant"
-        return "conformant" if self.planned and self.counts["pass"] == self.planned else "incomplete"
+        good = self.counts["pass"] + self.excused
+        return "conformant" if self.planned and good == self.planned else "incomplete"
 
     def __str__(self) -> str:
         """Return `not conformant: 41 of 42 planned cases passed (shortened: not submission-valid)`."""
         labels = f" ({'; '.join(self.labels)})" if self.labels else ""
-        return f"{self.word}: {self.counts['pass']} of {self.planned} planned cases passed{labels}"
+        excused = f", {self.excused} failed and are accepted all the same" if self.excused else ""
+        return f"{self.word}: {self.counts['pass']} of {self.planned} planned cases passed{excused}{labels}"
 
     def sum(self) -> str:
         """Return `594 in the matrix = 41 pass + 1 fail + 0 unplaced + 0 error + 552 dropped`."""
         parts = " + ".join(f"{count} {ending}" for ending, count in self.counts.items())
-        return f"{self.total} in the matrix = {parts}"
+        return f"{self.total} in the {self.origin} = {parts}"
 
 
 def add_up(records: Iterable[Record]) -> Conformance:
@@ -58,4 +65,23 @@ def add_up(records: Iterable[Record]) -> Conformance:
     counted = Counter(record.ending for record in records)
     kept = [record for record in records if record.ending != "dropped"]
     labels = dict.fromkeys(label for record in kept for label in record.labels)
-    return Conformance(counts={e: counted[e] for e in ENDINGS}, labels=tuple(labels))
+    origins = dict.fromkeys("matrix" if isinstance(record.case, Case) else "tree" for record in records)
+    return Conformance(
+        counts={e: counted[e] for e in ENDINGS},
+        labels=tuple(labels),
+        origin=" and ".join(origins) or "matrix",
+        excused=sum(record.ending == "fail" and record.accepted is True for record in records),
+    )
+
+
+def acceptance(records: Iterable[Record]) -> Iterator[str]:
+    """Give a line a division on the published scenarios that were looked at: how many are accepted."""
+    scenarios: dict[str, dict[tuple[str, ...], bool]] = {}
+    for record in records:
+        case = record.case
+        if isinstance(case, PublishedCase) and record.ending != "dropped":
+            key = (case.submitter, case.sku, case.benchmark, case.scenario)
+            of_division = scenarios.setdefault(f"{case.division}, {case.round}, {case.conformance}", {})
+            of_division[key] = of_division.get(key, True) and record.accepted is True
+    for division, accepted in scenarios.items():
+        yield f"{division}: {sum(accepted.values())} of {len(accepted)} scenarios accepted"

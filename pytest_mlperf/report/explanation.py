@@ -39,8 +39,8 @@ def _lines(record: Record) -> Iterator[str]:
     for measurement in record.measurements:
         yield f"  {measurement.name}: {format_number(measurement.value)} {measurement.unit}"
     yield from _circumstances(record)
-    if case.settings.expected_failure:
-        yield f"  expected to fail: {case.settings.expected_failure}"
+    if record.expected_failure:
+        yield f"  expected to fail: {record.expected_failure}"
     if record.folder:
         yield f"  logs: {record.folder}"
 

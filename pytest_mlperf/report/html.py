@@ -6,6 +6,8 @@ from html import escape
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from pytest_mlperf.matrix import Case
+from pytest_mlperf.report.conformance import acceptance
 from pytest_mlperf.report.explanation import explain, headline
 
 if TYPE_CHECKING:
@@ -63,5 +65,8 @@ def head(conformance: Conformance, records: Iterable[Record]) -> Iterator[str]:
     """Give the sum over the table, and what it stands on."""
     yield f"<h2>{escape(str(conformance))}</h2>"
     yield f"<p>{escape(conformance.sum())}</p>"
-    machines = {f"{r.case.sku}, round {r.case.round}": None for r in records if r.folder}
+    records = list(records)
+    yield from (f"<p>{escape(line)}</p>" for line in acceptance(records))
+    ran = [r.case for r in records if r.folder and isinstance(r.case, Case)]
+    machines = {f"{case.sku}, round {case.round}": None for case in ran}
     yield "".join(f"<p>SKU {escape(machine)}</p>" for machine in machines)

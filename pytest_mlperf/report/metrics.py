@@ -48,11 +48,10 @@ def rows(record: Record) -> Iterator[tuple[str, str, str]]:
     """
     if record.verdict is None:
         return
-    accuracy = record.case.mode == "AccuracyOnly"
     yield (
         record.case.metric_name,
         "1.0" if record.ending == "pass" else "0.0",
-        "PASS/FAIL" if accuracy else "VALID/INVALID",
+        "VALID/INVALID" if record.case.mode == "PerformanceOnly" else "PASS/FAIL",
     )
     configuration = record.case.metric_name.rpartition("-")[0]
     for measurement in record.measurements:

@@ -1,18 +1,17 @@
 """Submission trees: every result in one that exists, judged by the rules of its round.
 
-Nothing is run. `layout` knows where things stand, `reading` reads them, `judging` holds one directory of
-results to the rules.
+Nothing is run. `layout` knows where things stand, `tree` walks it, `reading` reads files, `judging` holds one
+directory of results to the rules, `records` makes cases and records of it.
 """
 
 from __future__ import annotations
 
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.errors import ConfigurationError
 from pytest_mlperf.rounds import checker
-from pytest_mlperf.submission import layout, tidiness
-from pytest_mlperf.submission.judging import AuditedResult, SystemUnderAudit, judge
+from pytest_mlperf.submission.judging import AuditedResult, judge
+from pytest_mlperf.submission.tree import groups, round_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.verdict.official import Level
 
-__all__ = ["AuditedResult", "audit"]
+__all__ = ["AuditedResult", "audit", "round_of"]
 
 
 def audit(path: Path, *, round: str, level: Level = "official") -> Iterator[AuditedResult]:  # noqa: A002  the field's word
@@ -34,13 +33,6 @@ def audit(path: Path, *, round: str, level: Level = "official") -> Iterator[Audi
     if round not in checker.names():
         raise ConfigurationError(f"round: found {round!r}, allowed: {', '.join(checker.names())}")
     round_ = checker.load(round)
-    for submission in layout.submissions(path):
-        untidy = round_.severity("tidiness") != "off"
-        flaws = tuple(tidiness.flaws(submission.folder)) if untidy else ()
-        folders = layout.scenario_folders(submission, round_.layout)
-        for system, of_system in groupby(folders, key=lambda folder: folder.system):
-            under_audit = SystemUnderAudit.read(path, submission, system, flaws)
-            for _, of_benchmark in groupby(of_system, key=lambda folder: folder.benchmark):
-                together = tuple(of_benchmark)
-                for folder in together:
-                    yield from judge(under_audit, folder, together, round_, level)
+    for group in groups(path, round_):
+        for folder in group.folders:
+            yield from judge(group.system, folder, group.folders, round_, level)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pytest_mlperf.errors import EvidenceError
+from pytest_mlperf.evidence import DetailLog
 from pytest_mlperf.submission import layout, reading
 from pytest_mlperf.verdict import Finding
 from pytest_mlperf.verdict.official import Ruling, Terms, accuracy, compliance, files, performance
@@ -14,12 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from pytest_mlperf.rounds.checker import CheckerRound
+    from pytest_mlperf.rounds.checker import Benchmark, CheckerRound
     from pytest_mlperf.verdict.official import Level
 
 # unchecked: what is wrong around a result keeps the round's checker from looking at it; error: unreadable.
 Outcome = Literal["valid", "invalid", "unchecked", "error"]
 Mode = str
+T = TypeVar("T")
 
 FILES: Mode = "files"
 PERFORMANCE: Mode = "performance"
@@ -34,6 +36,7 @@ class AuditedResult:
     mode:      performance, accuracy, the name of a compliance test, or files (what stands around the runs)
     path:      of the run's folder, from the tree
     accepted:  whether the result of this scenario stands, all its modes together
+    log:       the detail log that was judged, None where none was
     """
 
     folder: layout.ScenarioFolder
@@ -44,6 +47,7 @@ class AuditedResult:
     error: EvidenceError | None
     outcome: Outcome
     accepted: bool = False
+    log: DetailLog | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +136,18 @@ def _audited(
     yield from _Audit(system=system, folder=folder, terms=terms).results(together)
 
 
+def modes(system: SystemUnderAudit, folder: layout.ScenarioFolder, round_: CheckerRound) -> tuple[Mode, ...]:
+    """Return what of a directory is judged, without a look at its logs."""
+    benchmark = round_.benchmark(folder.benchmark, system.names)
+    tests = compliance_tests(benchmark, folder.submission.division) if benchmark else ()
+    return (FILES, PERFORMANCE, ACCURACY, *tests)
+
+
+def compliance_tests(benchmark: Benchmark, division: str) -> tuple[str, ...]:
+    """Return the compliance tests that a benchmark needs in a division."""
+    return () if division == "open" else benchmark.compliance
+
+
 def _unknown_benchmark(folder: layout.ScenarioFolder, round_: CheckerRound) -> Ruling:
     found = Finding(
         rule="benchmark",
@@ -150,14 +166,15 @@ def _result(
         folder=folder,
         benchmark=None,
         mode=mode,
-        path=_path(system, folder, mode),
+        path=path_of(system, folder, mode),
         rulings=tuple(rulings),
         error=None,
         outcome="unchecked" if gated else "invalid",
     )
 
 
-def _path(system: SystemUnderAudit, folder: layout.ScenarioFolder, mode: Mode) -> str:
+def path_of(system: SystemUnderAudit, folder: layout.ScenarioFolder, mode: Mode) -> str:
+    """Return the path of a run's directory, from the tree."""
     own = {FILES: folder.results, PERFORMANCE: folder.run, ACCURACY: folder.accuracy}
     return own.get(mode, folder.compliance / mode).relative_to(system.tree).as_posix()
 
@@ -172,36 +189,41 @@ class _Audit:
 
     def results(self, together: tuple[layout.ScenarioFolder, ...]) -> Iterator[AuditedResult]:
         """Give its results: the files around it first, which may keep a checker from the rest."""
-        around = self._attempt(FILES, lambda: self._around(together))
+        around = self._attempt(FILES, [], lambda: None, lambda _: self._around(together))
         yield around
         accuracy_files = files.accuracy_files(self.terms, layout.files(self.folder.accuracy))
-        gates = [ruling for ruling in around.rulings if ruling.rule in _GATES]
+        gates = [ruling for ruling in around.rulings if ruling.gates]
         closed = self._rejected([*gates, accuracy_files]) or around.outcome == "error"
-        yield self._gated(PERFORMANCE, self._performance, closed=closed)
-        yield self._gated(ACCURACY, lambda: self._accuracy(accuracy_files), closed=closed)
-        if self.terms.division == "open":
-            return
-        for test in self.terms.benchmark.compliance:
-            terms = replace(self.terms, test=test)
-            yield self._attempt(test, lambda terms=terms: self._compliance(terms))  # type: ignore[misc]
+        yield self._gated(self._performance(), closed=closed)
+        yield self._gated(self._accuracy(accuracy_files), closed=closed)
+        for test in compliance_tests(self.terms.benchmark, self.terms.division):
+            yield self._compliance(replace(self.terms, test=test))
 
     def _rejected(self, rulings: Iterable[Ruling]) -> bool:
         return any(ruling.rejects(self.terms.level) for ruling in rulings)
 
-    def _gated(self, mode: Mode, judged: Callable[[], Iterator[Ruling]], *, closed: bool) -> AuditedResult:
-        """Judge a run, unless the round's checker would not have come to it."""
-        result = self._attempt(mode, judged)
+    def _gated(self, result: AuditedResult, *, closed: bool) -> AuditedResult:
+        """Return the result of a run, unless the round's checker would not have come to it."""
         own = [ruling for ruling in result.rulings if ruling.rule in _FILE_LISTS]
         if self.terms.level == "official" and (closed or self._rejected(own)):
             return replace(result, outcome="unchecked")
         return result
 
-    def _attempt(self, mode: Mode, judged: Callable[[], Iterator[Ruling]]) -> AuditedResult:
+    def _attempt(
+        self,
+        mode: Mode,
+        before: list[Ruling],
+        read: Callable[[], T],
+        judged: Callable[[T], Iterator[Ruling]],
+    ) -> AuditedResult:
         """Judge one mode. What is ruled before a file cannot be read is kept."""
-        rulings: list[Ruling] = []
+        rulings = before
         error: EvidenceError | None = None
+        log: DetailLog | None = None
         try:
-            rulings.extend(judged())
+            evidence = read()
+            log = evidence if isinstance(evidence, DetailLog) else getattr(evidence, "log", None)
+            rulings.extend(judged(evidence))
         except EvidenceError as unreadable:
             error = unreadable
         outcome: Outcome = "error" if error else "invalid" if self._rejected(rulings) else "valid"
@@ -209,10 +231,11 @@ class _Audit:
             folder=self.folder,
             benchmark=self.terms.benchmark.name,
             mode=mode,
-            path=_path(self.system, self.folder, mode),
+            path=path_of(self.system, self.folder, mode),
             rulings=tuple(rulings),
             error=error,
             outcome=outcome,
+            log=log,
         )
 
     def _around(self, together: tuple[layout.ScenarioFolder, ...]) -> Iterator[Ruling]:
@@ -233,25 +256,39 @@ class _Audit:
             yield from files.power_measurements(terms, reading.measurement_names(folder))
             yield from files.power_files(terms, power, layout.files(folder.ranging), layout.files(folder.run))
 
-    def _performance(self) -> Iterator[Ruling]:
+    def _performance(self) -> AuditedResult:
         has_power = self.folder.power.is_dir()
-        yield files.performance_files(self.terms, layout.files(self.folder.run), has_power=has_power)
+        listed = files.performance_files(self.terms, layout.files(self.folder.run), has_power=has_power)
         tree = self.system.tree
-        log = reading.detail_log(self.folder.run, tree, self.terms)
+        return self._attempt(
+            PERFORMANCE,
+            [listed],
+            lambda: reading.detail_log(self.folder.run, tree, self.terms),
+            self._performance_rulings,
+        )
+
+    def _performance_rulings(self, log: DetailLog) -> Iterator[Ruling]:
         yield from performance.judge(self.terms, log)
         if self.terms.level == "strict":
-            yield from performance.agreement(self.terms, log, reading.summary_log(self.folder.run, tree))
+            summary = reading.summary_log(self.folder.run, self.system.tree)
+            yield from performance.agreement(self.terms, log, summary)
 
-    def _accuracy(self, accuracy_files: Ruling) -> Iterator[Ruling]:
-        yield accuracy_files
-        run = reading.accuracy_run(self.folder, self.system.tree, self.terms)
-        yield from accuracy.judge(self.terms, run)
+    def _accuracy(self, listed: Ruling) -> AuditedResult:
+        return self._attempt(
+            ACCURACY,
+            [listed],
+            lambda: reading.accuracy_run(self.folder, self.system.tree, self.terms),
+            lambda run: accuracy.judge(self.terms, run),
+        )
 
-    def _compliance(self, terms: Terms) -> Iterator[Ruling]:
-        run = reading.compliance_run(self.folder, self.system.tree, terms)
-        yield from compliance.judge(terms, run)
+    def _compliance(self, terms: Terms) -> AuditedResult:
+        return self._attempt(
+            str(terms.test),
+            [],
+            lambda: reading.compliance_run(self.folder, self.system.tree, terms),
+            lambda run: compliance.judge(terms, run),
+        )
 
 
-# What keeps a checker from looking at the runs at all, and from looking at one of them.
-_GATES = ("tidiness", "system", "scenario", "measurements")
+# What keeps a checker from looking at one of the runs.
 _FILE_LISTS = ("performance_files", "accuracy_files")

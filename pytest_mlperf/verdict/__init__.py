@@ -15,6 +15,8 @@ from pytest_mlperf.errors import Place  # noqa: TC001  records are read by their
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+Bound = Literal["least", "most"]
+
 _MANY = 900
 _SMALLEST_SHOWN = 0.05
 
@@ -29,7 +31,7 @@ class Margin:
     """
 
     percent: float
-    bound: Literal["least", "most"]
+    bound: Bound
     until_met: bool = False
 
     def __str__(self) -> str:
@@ -49,7 +51,7 @@ def _percentage(percent: float) -> str:
 def margin(
     observed: float | None,
     limit: float | None,
-    bound: Literal["least", "most"],
+    bound: Bound,
     *,
     until_met: bool = False,
 ) -> Margin | None:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_mlperf.errors import ConfigurationError
 from pytest_mlperf.submission import audit, layout
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def test_a_tree_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_an_unknown_round(tmp_path: Path) -> None:
-    with pytest.raises(KeyError, match=r"v1\.0"):
+    with pytest.raises(ConfigurationError, match=r"found 'v1\.0', allowed: v2\.0, "):
         list(audit(tmp_path, round="v1.0"))
 
 

@@ -16,6 +16,7 @@ from pytest_mlperf.verdict import Finding
 if TYPE_CHECKING:
     from pytest_mlperf.evidence import DetailLog
     from pytest_mlperf.rounds.checker import Benchmark, CheckerRound
+    from pytest_mlperf.verdict import Margin
 
 Level = Literal["official", "strict"]
 
@@ -29,6 +30,7 @@ class Ruling:
     """A finding, and what breaking the rule does.
 
     severity:   what the round's checker does
+    fact:       what was compared, where a file states it
     forbidden:  whether the rules forbid it; False for what is only worth knowing
     """
 
@@ -36,6 +38,12 @@ class Ruling:
     finding: Finding
     severity: Severity
     forbidden: bool = True
+    fact: Fact | None = None
+
+    @property
+    def gates(self) -> bool:
+        """Whether what breaks this keeps a checker from looking at the runs of the scenario."""
+        return self.rule in _GATES
 
     def rejects(self, level: Level) -> bool:
         """Whether the result falls by this."""
@@ -78,17 +86,27 @@ class Terms:
     is_network: bool = False
     test: str | None = None
 
-    def ruling(self, rule: str, expected: str, observed: Fact | str | None, *, satisfied: bool) -> Ruling:
+    def ruling(
+        self,
+        rule: str,
+        expected: str,
+        observed: Fact | str | None,
+        *,
+        satisfied: bool,
+        margin: Margin | None = None,
+    ) -> Ruling:
         """Return what was found by a rule, with the severity that it has in the round."""
+        fact = observed if isinstance(observed, Fact) else None
         found = Finding(
             rule=rule,
             expected=expected,
             observed=observed if isinstance(observed, str) else shown(observed),
             satisfied=satisfied,
             source=f"MLPerf Inference {self.round.name}",
-            place=observed.place if isinstance(observed, Fact) else None,
+            place=fact.place if fact else None,
+            margin=margin,
         )
-        return Ruling(rule=rule, finding=found, severity=self.round.severity(rule))
+        return Ruling(rule=rule, finding=found, severity=self.round.severity(rule), fact=fact)
 
     def at_least(self, rule: str, fact: Fact | None, limit: float) -> Ruling:
         """Hold a number of a log to a lower limit."""
@@ -102,6 +120,8 @@ class Terms:
         ruling = self.ruling(rule, f"<= {limit!r}", fact, satisfied=value is not None and value <= limit)
         return ruling.but(None if value is not None else _OF_NOTHING)
 
+
+_GATES = ("tidiness", "system", "scenario", "measurements", "accuracy_files")
 
 # The checkers compare what is missing like a number, and reject the result for their own failure.
 _OF_NOTHING: Severity = "fail"

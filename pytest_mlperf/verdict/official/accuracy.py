@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pytest_mlperf.verdict import margin
 from pytest_mlperf.verdict.official import Ruling, Terms, number, shown
 from pytest_mlperf.verdict.official.performance import errors_of
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.evidence import DetailLog, Fact
     from pytest_mlperf.evidence.scores import Line
+    from pytest_mlperf.verdict import Bound
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MODES = ("AccuracyOnly", "SubmissionRun")
@@ -41,11 +43,11 @@ def metrics(terms: Terms, run: AccuracyRun) -> Iterator[Ruling]:
         values = [line.metrics[metric] for line in lines if metric in line.metrics]
         if "last_value_counts" in terms.round.quirks:
             values = values[-1:]
-        yield _metric(terms, f">= {metric} {target!r}", values, [fact.value >= target for fact in values])
+        yield _metric(terms, f">= {metric} {target!r}", values, (target, "least"))
     for metric, limit in terms.benchmark.accuracy_limit.items():
         values = [line.metrics[metric] for line in lines if metric in line.metrics]
         if values:
-            yield _metric(terms, f"<= {metric} {limit!r}", values, [fact.value <= limit for fact in values])
+            yield _metric(terms, f"<= {metric} {limit!r}", values, (limit, "most"))
     yield _hash(terms, lines)
 
 
@@ -67,11 +69,14 @@ def _read_lines(terms: Terms, lines: Sequence[Line], targets: Mapping[str, float
     return taken
 
 
-def _metric(terms: Terms, expected: str, values: list[Fact], reached: list[bool]) -> Ruling:
+def _metric(terms: Terms, expected: str, values: list[Fact], held: tuple[float, Bound]) -> Ruling:
+    limit, bound = held
+    reached = [fact.value >= limit if bound == "least" else fact.value <= limit for fact in values]
     # One value that misses its target is enough, whatever the others are.
-    at = reached.index(False) if False in reached else 0
+    fact = values[reached.index(False) if False in reached else 0] if values else None
     satisfied = bool(values) and all(reached)
-    return terms.ruling("accuracy", expected, values[at] if values else None, satisfied=satisfied)
+    distance = margin(number(fact), limit, bound)
+    return terms.ruling("accuracy", expected, fact, satisfied=satisfied, margin=distance)
 
 
 def _hash(terms: Terms, lines: Sequence[Line]) -> Ruling:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.evidence.scores import Line
 
 _PASS = "TEST PASS"  # noqa: S105  words of the verification scripts
+_MOST_WORDS = 200
 _LOGS = frozenset({"mlperf_log_summary.txt", "mlperf_log_detail.txt"})
 _ACCURACY = frozenset({"accuracy.txt", "mlperf_log_accuracy.json"})
 _SCORES = frozenset({"baseline_accuracy.txt", "compliance_accuracy.txt"})
@@ -93,8 +94,16 @@ def _ruling(terms: Terms, expected: str, observed: str, *, satisfied: bool) -> R
 def _passed(terms: Terms, run: ComplianceRun, name: str) -> Ruling:
     lines = run.words.get(name)
     passed = lines is not None and any(_PASS in line for line in lines)
-    observed = _PASS if passed else "no such file" if lines is None else "no such line"
+    observed = _PASS if passed else _last_words(lines)
     return _ruling(terms, f"{_PASS} in {name}", observed, satisfied=passed)
+
+
+def _last_words(lines: Sequence[str] | None) -> str:
+    """Return what a script said in the end: where it fails, that is why."""
+    if lines is None:
+        return "no such file"
+    said = [line.strip() for line in lines if line.strip()]
+    return f"no such line; the last one is: {said[-1][:_MOST_WORDS]}" if said else "no such line"
 
 
 def _files(

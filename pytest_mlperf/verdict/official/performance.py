@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
+from pytest_mlperf.verdict import margin
 from pytest_mlperf.verdict.official import (
     EARLY_STOPPING_SCENARIOS,
     Ruling,
@@ -143,8 +144,13 @@ def token_latency(terms: Terms, log: DetailLog) -> Iterator[Ruling]:
 
 def _below(terms: Terms, log: DetailLog, key: str, limit: float) -> Ruling:
     value = number(log.facts.get(key))
-    satisfied = value is not None and value < limit
-    return terms.ruling("token_latency", f"{key} < {limit!r}", log.facts.get(key), satisfied=satisfied)
+    return terms.ruling(
+        "token_latency",
+        f"{key} < {limit!r}",
+        log.facts.get(key),
+        satisfied=value is not None and value < limit,
+        margin=margin(value, limit, "most"),
+    )
 
 
 def equal_issue(terms: Terms, log: DetailLog) -> Iterator[Ruling]:

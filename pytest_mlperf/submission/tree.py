@@ -1,0 +1,82 @@
+"""A submission tree as it is walked: the directories of one system and benchmark, side by side."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from pytest_mlperf.errors import ConfigurationError, EvidenceError
+from pytest_mlperf.evidence import detail
+from pytest_mlperf.rounds import checker
+from pytest_mlperf.submission import layout, reading, tidiness
+from pytest_mlperf.submission.judging import SystemUnderAudit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pytest_mlperf.evidence import DetailLog
+    from pytest_mlperf.rounds.checker import CheckerRound
+    from pytest_mlperf.submission.layout import ScenarioFolder
+
+_LOOKED_AT = 25
+"""Logs that tell the round of a tree: they need not all be whole, nor all of the round."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """The directories of one system and benchmark: a scenario may be missing among them."""
+
+    system: SystemUnderAudit
+    folders: tuple[ScenarioFolder, ...]
+
+
+def groups(path: Path, round_: CheckerRound) -> Iterator[Group]:
+    """Give the directories of results of a tree, in order of their names. Raises OSError."""
+    for submission in layout.submissions(path):
+        untidy = round_.severity("tidiness") != "off"
+        flaws = tuple(tidiness.flaws(submission.folder)) if untidy else ()
+        folders = layout.scenario_folders(submission, round_.layout)
+        for system, of_system in groupby(folders, key=lambda folder: folder.system):
+            under_audit = SystemUnderAudit.read(path, submission, system, flaws)
+            for _, of_benchmark in groupby(of_system, key=lambda folder: folder.benchmark):
+                yield Group(system=under_audit, folders=tuple(of_benchmark))
+
+
+def round_of(path: Path) -> str:
+    """Return the round of a tree, by the seeds in its logs: each round has its own.
+
+    Raises ConfigurationError where they tell none, and OSError for a tree that cannot be read.
+    """
+    folders = [
+        folder
+        for submission in layout.submissions(path)
+        for folder in layout.scenario_folders(submission, checker.load(checker.names()[0]).layout)
+    ]
+    every = max(1, len(folders) // _LOOKED_AT)
+    found = Counter(_round_of(folder) for folder in folders[::every])
+    counts = ", ".join(f"{name or 'none that is known'} ({count})" for name, count in found.most_common())
+    name, count = found.most_common(1)[0] if found else (None, 0)
+    if name is None or 2 * count <= found.total():
+        raise ConfigurationError(
+            f"{path}: the round is not clear: found logs with the seeds of {counts or 'no result'}",
+            hint=f"name it with --mlperf-round: {', '.join(checker.names())}",
+        )
+    return name
+
+
+def _round_of(folder: ScenarioFolder) -> str | None:
+    path = folder.run / reading.DETAIL
+    try:
+        with path.open("rb", buffering=0) as stream:
+            log = detail.parse(stream, str(path))
+    except (OSError, EvidenceError):
+        return None
+    return next((name for name in checker.names() if _has_seeds(log, name)), None)
+
+
+def _has_seeds(log: DetailLog, name: str) -> bool:
+    fact = log.facts.get("effective_qsl_rng_seed")
+    return fact is not None and fact.value == checker.load(name).seeds.qsl
