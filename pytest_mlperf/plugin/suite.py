@@ -245,6 +245,8 @@ def audit(item: pytest.Item, case: PublishedCase) -> Record:
 
 
 def _told(item: pytest.Item, record: Record) -> Record:
+    if record.ending == "fail" and record.expected_failure:
+        item.add_marker(pytest.mark.xfail(reason=record.expected_failure, strict=False))
     item.stash[RECORD] = record
     item.user_properties.extend(properties(record))
     if record.ending == "unplaced":

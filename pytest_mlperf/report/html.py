@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.record import Record
     from pytest_mlperf.report.conformance import Conformance
+    from pytest_mlperf.verdict import Finding
 
 _COLUMNS = ("benchmark", "scenario", "mode", "verdict", "value")
 
@@ -46,12 +47,12 @@ def row_cells(record: Record | None) -> list[str]:
 def block(record: Record, *, logs: str | None) -> list[str]:
     """Return the verdict with what was held against it, rule by rule, and a link to the logs."""
     parts = [f'<pre style="white-space: pre-wrap">{escape(explain(record))}</pre>']
-    if record.findings:
+    if findings := _shown(record):
         rows = "".join(
             f"<tr><td>{'<b>broken</b>' if f.broken else f.word}</td><td>{escape(f.rule)}</td>"
             f"<td>{escape(f.expected)}</td><td>{escape(f.observed)}</td><td>{f.margin or ''}</td>"
             f"<td>{escape(f.next_step or '')}</td><td>{escape(str(f.place or ''))}</td></tr>"
-            for f in record.findings
+            for f in findings
         )
         names = ("", "Rule", "Expected", "Observed", "Margin", "Next step", "In")
         head = "".join(f"<th>{name}</th>" for name in names)
@@ -59,6 +60,13 @@ def block(record: Record, *, logs: str | None) -> list[str]:
     if logs:
         parts.append(f'<p><a href="{escape(quote(logs))}">logs</a></p>')
     return parts
+
+
+def _shown(record: Record) -> list[Finding]:
+    """Return the findings to tell; of published results, which come in thousands, those with news."""
+    if isinstance(record.case, Case):
+        return [*record.findings]
+    return [finding for finding in record.findings if finding.margin or not finding.satisfied]
 
 
 def head(conformance: Conformance, records: Iterable[Record]) -> Iterator[str]:

@@ -148,12 +148,13 @@ def _findings(result: AuditedResult, results: Mapping[str, AuditedResult], level
     if result.log is not None and result.mode != ACCURACY:
         invalid = any(r.rule == "validity" and r.rejects(level) for r in result.rulings)
         for finding in constraints(_run(result.log)):
-            yield finding if invalid else replace(finding, relaxed=not finding.satisfied)
+            yield finding if invalid or finding.satisfied else replace(finding, relaxed=True)
 
 
 def _held(ruling: Ruling, level: Level) -> Finding:
-    finding = ruling.explained()
-    return finding if ruling.rejects(level) else replace(finding, relaxed=not finding.satisfied)
+    if ruling.finding.satisfied:
+        return ruling.finding
+    return replace(ruling.explained(), relaxed=not ruling.rejects(level))
 
 
 def _run(log: DetailLog) -> Run:
