@@ -14,7 +14,8 @@ def _leases_of_this_test(tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
     monkeypatch.setenv("PYTEST_MLPERF_LEASES", str(tmp_path_factory.mktemp("leases")))
 
 
-@pytest.fixture(autouse=True)
-def _plugins_of_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """Leave Hypothesis out of the sessions that tests start: importing it takes longer than most of them."""
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest")
+    return pytester

@@ -30,7 +30,7 @@ def _lines(record: Record) -> Iterator[str]:
     case = record.case
     labels = f" ({'; '.join(record.labels)})" if record.labels else ""
     yield f"{case.id}: {record.verdict or record.ending}{labels}"
-    if not record.findings and record.reason:
+    if record.reason and (record.ending == "error" or not record.findings):
         for line in record.reason.splitlines():
             yield f"  {line}"
     for finding in record.findings:

@@ -56,7 +56,7 @@ def round_of(path: Path) -> str:
         for folder in layout.scenario_folders(submission, checker.load(checker.names()[0]).layout)
     ]
     every = max(1, len(folders) // _LOOKED_AT)
-    found = Counter(_round_of(folder) for folder in folders[::every])
+    found = Counter(name for folder in folders[::every] for name in _round_of(folder))
     counts = ", ".join(f"{name or 'none that is known'} ({count})" for name, count in found.most_common())
     name, count = found.most_common(1)[0] if found else (None, 0)
     if name is None or 2 * count <= found.total():
@@ -67,14 +67,15 @@ def round_of(path: Path) -> str:
     return name
 
 
-def _round_of(folder: ScenarioFolder) -> str | None:
+def _round_of(folder: ScenarioFolder) -> Iterator[str | None]:
+    """Give the round of a log; None for a log of none that is known, nothing for one that is unreadable."""
     path = folder.run / reading.DETAIL
     try:
         with path.open("rb", buffering=0) as stream:
             log = detail.parse(stream, str(path))
     except (OSError, EvidenceError):
-        return None
-    return next((name for name in checker.names() if _has_seeds(log, name)), None)
+        return
+    yield next((name for name in checker.names() if _has_seeds(log, name)), None)
 
 
 def _has_seeds(log: DetailLog, name: str) -> bool:

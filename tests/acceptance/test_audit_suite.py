@@ -1,0 +1,229 @@
+"""An audit as people start it: `pytest suites/test_audit.py --mlperf-results TREE`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.submissions import SYSTEM, Submission, accuracy_facts, log_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Audit = Callable[..., pytest.RunResult]
+
+SUITE = Path(__file__).parents[2] / "suites" / "test_audit.py"
+RUNS = ("files", "PerformanceMode", "AccuracyMode", "TEST01", "TEST04-A", "TEST04-B", "TEST05")
+NAME = f"closed-Acme-{SYSTEM}"
+
+
+@pytest.fixture(params=["no:xdist", "n0", "n2"])
+def audit(request: pytest.FixtureRequest, pytester: pytest.Pytester) -> Audit:
+    """Run the suite over the folder `tree`, without xdist, with xdist asleep, and with two workers."""
+    neighbours = {"no:xdist": ("-p", "no:xdist"), "n0": ("-n0",), "n2": ("-n2",)}[request.param]
+    pytester.makeini("[pytest]\naddopts = --strict-markers -p no:cacheprovider\nfilterwarnings = error\n")
+    shutil.copy(SUITE, pytester.path)
+
+    def run(*options: str, tree: str = "tree") -> pytest.RunResult:
+        return pytester.runpytest_subprocess(
+            "--mlperf-results", tree, "--mlperf-output=out", *neighbours, *options, timeout=120
+        )
+
+    return run
+
+
+@pytest.fixture
+def alone(pytester: pytest.Pytester) -> Audit:
+    """Run the suite without xdist."""
+    pytester.makeini("[pytest]\naddopts = --strict-markers -p no:cacheprovider\nfilterwarnings = error\n")
+    shutil.copy(SUITE, pytester.path)
+    return lambda *options: pytester.runpytest_subprocess("-p", "no:xdist", "--mlperf-output=out", *options)
+
+
+def records(pytester: pytest.Pytester) -> dict[str, dict[str, Any]]:
+    lines = (pytester.path / "out" / "records.jsonl").read_text(encoding="utf-8").splitlines()
+    found = [json.loads(line)["record"] for line in lines if "record" in json.loads(line)]
+    by_id = {record["case"]["id"]: record for record in found}
+    assert len(by_id) == len(found)
+    return by_id
+
+
+def resnet(**changes: Any) -> Submission:
+    return Submission(round="v2.0", **changes)
+
+
+def test_what_reaches_every_limit_passes(audit: Audit, pytester: pytest.Pytester) -> None:
+    resnet().write(pytester.path / "tree")
+
+    done = audit()
+
+    ids = {f"resnet-{NAME}-{scenario}-{run}" for scenario in ("Server", "Offline") for run in RUNS}
+    endings = {case: record["ending"] for case, record in records(pytester).items()}
+    assert done.ret == 0
+    assert endings == dict.fromkeys(ids, "pass")
+    done.stdout.fnmatch_lines(
+        [
+            "conformant: 14 of 14 planned cases passed",
+            "14 in the tree = 14 pass + 0 fail + 0 unplaced + 0 error + 0 dropped",
+            "closed, v2.0, official: 2 of 2 scenarios accepted",
+        ]
+    )
+    offline = records(pytester)[f"resnet-{NAME}-Offline-PerformanceMode"]
+    assert offline["verdict"] == "VALID"
+    assert offline["accepted"] is True
+    assert offline["measurements"] == [
+        {"name": "result_samples_per_second", "value": 123.5, "unit": "samples/s"}
+    ]
+
+
+def test_what_is_wrong_fails_and_says_why(audit: Audit, pytester: pytest.Pytester) -> None:
+    tree = resnet()
+    tree.spoil_run("Server", result_validity="INVALID", effective_schedule_rng_seed=1)
+    tree.files[f"{tree.run('Offline')}/mlperf_log_detail.txt"] = ":::MLLOG {"
+    tree.write(pytester.path / "tree")
+
+    done = audit("--junitxml=j.xml")
+
+    server, offline = (records(pytester)[f"resnet-{NAME}-{s}-PerformanceMode"] for s in ("Server", "Offline"))
+    assert done.ret == 1
+    assert (server["ending"], offline["ending"]) == ("fail", "error")
+    assert [f["rule"] for f in server["findings"] if not f["satisfied"]] == ["validity", "seeds"]
+    assert server["accepted"] is False
+    done.stdout.fnmatch_lines(
+        [
+            f"resnet-{NAME}-Offline-PerformanceMode: error",
+            "  closed/Acme/*/Offline/performance/run_1/mlperf_log_detail.txt*: *",
+            f"resnet-{NAME}-Server-PerformanceMode: INVALID",
+            "  seeds",
+            "    expected: schedule 12662793979680847247",
+            "    observed: 1",
+            "    in: closed/Acme/results/*/mlperf_log_detail.txt:*",
+            "closed, v2.0, official: 0 of 2 scenarios accepted",
+        ],
+        consecutive=False,
+    )
+    cases = {
+        case.get("name"): {p.get("name"): p.get("value") for p in case.iter("property")}
+        for case in ET.parse(pytester.path / "j.xml").iter("testcase")  # noqa: S314  written by us
+    }
+    properties = cases[f"test_audit[resnet-{NAME}-Server-PerformanceMode]"]
+    assert properties["value"] == "0.0"
+    assert properties["metric"] == f"{NAME}-Server-PerformanceMode"
+    assert properties["conformance"] == "official"
+
+
+def test_markers_select(alone: Audit, pytester: pytest.Pytester) -> None:
+    resnet().write(pytester.path / "tree")
+
+    done = alone(
+        "--mlperf-results=tree",
+        "-m",
+        f"closed and Acme and {SYSTEM} and datacenter and resnet and accuracy and Offline",
+    )
+
+    assert done.ret == 0
+    endings = {case: record["ending"] for case, record in records(pytester).items()}
+    assert [case for case, ending in endings.items() if ending == "pass"] == [
+        f"resnet-{NAME}-Offline-AccuracyMode"
+    ]
+    assert set(endings.values()) == {"pass", "dropped"}
+
+
+def test_an_open_result_below_its_target_is_accepted(alone: Audit, pytester: pytest.Pytester) -> None:
+    tree = resnet(division="open")
+    for scenario in tree.scenarios:
+        tree.files[f"{tree.results(scenario)}/accuracy/accuracy.txt"] = (
+            f"accuracy=12.5%, good=1, total=8\nhash={'0a' * 32}\n"
+        )
+    tree.write(pytester.path / "tree")
+
+    done = alone("--mlperf-results=tree")
+
+    accuracy = records(pytester)[f"resnet-open-Acme-{SYSTEM}-Offline-AccuracyMode"]
+    assert (accuracy["ending"], accuracy["accepted"]) == ("fail", True)
+    assert done.ret == 0
+    done.assert_outcomes(passed=4, xfailed=2)
+    done.stdout.fnmatch_lines(
+        [
+            "conformant: 4 of 6 planned cases passed, 2 failed and are accepted all the same",
+            "open, v2.0, official: 2 of 2 scenarios accepted",
+        ]
+    )
+
+
+def test_strict_finds_what_official_lets_pass(alone: Audit, pytester: pytest.Pytester) -> None:
+    tree = resnet()
+    wrong = {**accuracy_facts("v2.0", "resnet", "Offline"), "effective_test_mode": "AccuracyOnly"}
+    tree.spoil_run("Offline", effective_test_mode=wrong["effective_test_mode"])
+    tree.write(pytester.path / "tree")
+
+    official = alone("--mlperf-results=tree", "-m", "performance and Offline")
+    shutil.rmtree(pytester.path / "out")
+    strict = alone("--mlperf-results=tree", "-m", "performance and Offline", "--mlperf-level=strict")
+
+    assert (official.ret, strict.ret) == (0, 1)
+    strict.stdout.fnmatch_lines(["    observed: AccuracyOnly", "*its checker does not look at this"])
+
+
+def test_the_round_is_known_by_its_seeds(alone: Audit, pytester: pytest.Pytester) -> None:
+    Submission(round="v4.1").write(pytester.path / "tree")
+    done = alone("--mlperf-results=tree")
+    assert done.ret == 0
+    done.stdout.fnmatch_lines(["closed, v4.1, official: 2 of 2 scenarios accepted"])
+
+
+def test_without_a_tree_there_is_no_audit(alone: Audit, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_other="def test_other():\n    pass\n")
+    together = alone()
+    together.assert_outcomes(passed=1)
+
+    by_name = alone("test_audit.py")
+    assert by_name.ret == pytest.ExitCode.USAGE_ERROR
+    by_name.stderr.fnmatch_lines(
+        ["ERROR: test_audit.py: found no submission tree to audit (name it with --mlperf-results)"]
+    )
+
+
+def _none(tree: Path) -> None:
+    """Leave the folder empty."""
+    tree.mkdir()
+
+
+def _nowhere(_: Path) -> None:
+    """Make no folder."""
+
+
+def _seedless(tree: Path) -> None:
+    submission = resnet()
+    for scenario in submission.scenarios:
+        submission.files[f"{submission.run(scenario)}/mlperf_log_detail.txt"] = log_text({"a": 1})
+    submission.write(tree)
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "said"),
+    [
+        (_nowhere, (), "/tree: --mlperf-results: found no such folder"),
+        (_none, ("--mlperf-round=v2.0",), "/tree: --mlperf-results: found no results in it, allowed: "),
+        (_none, ("--mlperf-round=v1.9",), "--mlperf-round: found 'v1.9', allowed: v2.0, "),
+        (
+            _seedless,
+            (),
+            "/tree: the round is not clear: found logs with the seeds of none that is known (2)",
+        ),
+    ],
+    ids=["no folder", "nothing in it", "no such round", "no seeds"],
+)
+def test_bad_input_is_refused(
+    make: Callable[[Path], None], options: tuple[str, ...], said: str, alone: Audit, pytester: pytest.Pytester
+) -> None:
+    make(pytester.path / "tree")
+    done = alone("--mlperf-results=tree", *options)
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    assert [line for line in (*done.errlines, *done.outlines) if said in line]
+    assert not (pytester.path / "out").exists()
