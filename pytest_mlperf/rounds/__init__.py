@@ -39,6 +39,7 @@ class Benchmark:
     harnesses:           the harnesses that implement it
     server_latency_ms:   limit of the 99th percentile in Server, None without a Server scenario
     published_duration_s: length of a published performance run by scenario, where one is known
+    token_latencies:     whether Server is held to the latencies of tokens instead of those of whole queries
     """
 
     name: str
@@ -50,6 +51,7 @@ class Benchmark:
     harnesses: tuple[str, ...]
     server_latency_ms: float | None
     published_duration_s: Mapping[str, float]
+    token_latencies: bool = False
 
     def target_quality(self, level: str) -> float:
         """Return the quality to reach at an accuracy level (MLPerf Inference Rules: a part of FP32)."""
@@ -59,11 +61,15 @@ class Benchmark:
 
 @dataclass(frozen=True, kw_only=True)
 class Round:
-    """A round: its name (`v2.0`), seeds, shortest run and benchmarks by name."""
+    """A round: its name (`v2.0`), seeds, shortest run and benchmarks by name.
+
+    latency_percentiles: by scenario, the share of queries that its latency is stated for
+    """
 
     name: str
     seeds: Seeds
     min_duration_s: float
+    latency_percentiles: Mapping[str, float]
     benchmarks: Mapping[str, Benchmark]
 
 
@@ -83,6 +89,7 @@ def load(name: str) -> Round:
         name=name,
         seeds=Seeds(**content["seeds"]),
         min_duration_s=content["min_duration_s"],
+        latency_percentiles=content["latency_percentiles"],
         benchmarks={key: _benchmark(key, value) for key, value in content["benchmarks"].items()},
     )
 
@@ -98,4 +105,5 @@ def _benchmark(name: str, content: Mapping[str, Any]) -> Benchmark:
         harnesses=tuple(content["harnesses"]),
         server_latency_ms=content.get("server_latency_ms"),
         published_duration_s=content.get("published_duration_s", {}),
+        token_latencies=content.get("token_latencies", False),
     )

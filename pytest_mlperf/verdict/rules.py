@@ -76,6 +76,23 @@ def no_audit(run: CaseRun) -> Iterator[Finding]:
     )
 
 
+_CHOSEN_SAMPLES = ("effective_performance_issue_unique", "effective_performance_issue_same")
+
+
+def random_samples(run: CaseRun) -> Iterator[Finding]:
+    """Hold LoadGen to draw samples at random. Told otherwise, it repeats one of them, or none at all."""
+    chosen = next((run.evidence.detail.facts[key] for key in _CHOSEN_SAMPLES if run.is_set(key)), None)
+    yield Finding(
+        rule="samples",
+        expected="drawn at random",
+        observed=f"{chosen.key} {chosen.value}" if chosen else "drawn at random",
+        satisfied=chosen is None,
+        source="MLPerf Inference Rules, compliance tests",
+        place=chosen.place if chosen else None,
+        next_step="look at user.conf and audit.config" if chosen else None,
+    )
+
+
 def valid(run: CaseRun) -> Iterator[Finding]:
     """Hold LoadGen's verdict to VALID, and the constraints that it follows from.
 
@@ -108,16 +125,6 @@ def of_the_round(run: CaseRun) -> Iterator[Finding]:
         satisfied=told_ms is not None and told_ms >= least_ms,
         next_step=f"set min_duration_s to {format_number(least_ms / 1e3)} or more",
     )
-    most_ms = run.benchmark.server_latency_ms
-    if run.case.scenario == "Server" and most_ms is not None:
-        told_ns = run.number("effective_target_latency_ns")
-        yield _of_round(
-            run,
-            key="effective_target_latency_ns",
-            expected=f"<= {format_number(1e6 * most_ms)}",
-            satisfied=told_ns is not None and told_ns <= 1e6 * most_ms,
-            next_step=f"set target_latency_ms to {format_number(most_ms)} or less",
-        )
     for name, seed in asdict(run.mlperf_round.seeds).items():
         fact = run.evidence.detail.facts.get(f"effective_{name}_rng_seed")
         yield _of_round(
@@ -127,6 +134,39 @@ def of_the_round(run: CaseRun) -> Iterator[Finding]:
             satisfied=fact is not None and fact.value == seed,
             next_step=f"let the harness take the seeds of {run.mlperf_round.name}; no matrix sets them",
         )
+
+
+def latency_of_the_round(run: CaseRun) -> Iterator[Finding]:
+    """Hold the latency that LoadGen judged by to the round: of which share of queries, of what, how long."""
+    percentile = run.mlperf_round.latency_percentiles.get(run.case.scenario)
+    if percentile is not None:
+        yield _of_round(
+            run,
+            key="effective_target_latency_percentile",
+            expected=format_number(percentile),
+            satisfied=run.number("effective_target_latency_percentile") == percentile,
+            next_step="look at user.conf: no matrix sets target_latency_percentile",
+        )
+    most_ms = run.benchmark.server_latency_ms
+    if run.case.scenario != "Server" or most_ms is None:
+        return
+    told_ns = run.number("effective_target_latency_ns")
+    yield _of_round(
+        run,
+        key="effective_target_latency_ns",
+        expected=f"<= {format_number(1e6 * most_ms)}",
+        satisfied=told_ns is not None and told_ns <= 1e6 * most_ms,
+        next_step=f"set target_latency_ms to {format_number(most_ms)} or less",
+    )
+    # LoadGen then forgets the latency of whole queries. Before 4.0 it knew no other, and does not say so.
+    tokens = run.evidence.detail.facts.get("requested_use_token_latencies")
+    yield _of_round(
+        run,
+        key="requested_use_token_latencies",
+        expected=str(run.benchmark.token_latencies),
+        satisfied=(tokens.value if tokens else False) is run.benchmark.token_latencies,
+        next_step="look at user.conf: no matrix sets use_token_latencies",
+    )
 
 
 def _of_round(run: CaseRun, *, key: str, expected: str, satisfied: bool, next_step: str) -> Finding:
@@ -180,7 +220,15 @@ def _exact(value: float) -> str:
 
 
 RULES: Mapping[Mode, tuple[Rule, ...]] = {
-    "PerformanceOnly": (of_the_case, no_errors, no_audit, valid, of_the_round),
+    "PerformanceOnly": (
+        of_the_case,
+        no_errors,
+        no_audit,
+        random_samples,
+        valid,
+        of_the_round,
+        latency_of_the_round,
+    ),
     "AccuracyOnly": (of_the_case, no_errors, no_audit, quality),
 }
 

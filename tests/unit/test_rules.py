@@ -55,6 +55,7 @@ class Logs:
                 validity=None,
                 constraints={n: fact(n, value, "summary.txt") for n, value in self.constraints.items()},
                 recommendations=tuple(fact("recommendation", text) for text in self.recommendations),
+                warnings=fact("warnings", len(self.warnings), "summary.txt"),
                 errors=fact("errors", len(self.errors), "summary.txt"),
             ),
             accuracy=None
@@ -84,6 +85,14 @@ PERFORMANCE: Mapping[str, tuple[Logs, Sequence[tuple[str, str, str, str | None]]
     "VALID, with an audit": (
         Logs(warnings=["slow start", "Audit Config overrides the user's."]),
         [("audit.config", "none", "Audit Config overrides the user's.", "detail.txt:15")],
+    ),
+    "VALID, of one sample": (
+        Logs(facts={"effective_performance_issue_same": True}),
+        [("samples", "drawn at random", "effective_performance_issue_same True", "detail.txt:32")],
+    ),
+    "VALID, of no sample twice": (
+        Logs(facts={"effective_performance_issue_same": 0, "effective_performance_issue_unique": 1}),
+        [("samples", "drawn at random", "effective_performance_issue_unique 1", "detail.txt:34")],
     ),
     "no verdict": (
         Logs(facts={"result_validity": None}),
@@ -211,6 +220,7 @@ def test_every_rule_is_found_satisfied_by_a_valid_run(make_case: MakeCase) -> No
         ("effective_test_mode", "PerformanceOnly", "PerformanceOnly"),
         ("LoadGen errors", "none", "none"),
         ("audit.config", "none", "none"),
+        ("samples", "drawn at random", "drawn at random"),
         ("result_validity", "VALID", "VALID"),
         ("effective_min_duration_ms", ">= 600000", "600000"),
         ("effective_qsl_rng_seed", "6655344265603136530", "6655344265603136530"),
@@ -231,6 +241,7 @@ def test_every_rule_names_its_source(mode: Mode, make_case: MakeCase) -> None:
         "audit.config": "MLPerf Inference Rules, compliance tests",
         **(
             {
+                "samples": "MLPerf Inference Rules, compliance tests",
                 "result_validity": "MLPerf Inference Rules, LoadGen",
                 **dict.fromkeys(OF_THE_ROUND, "MLPerf Inference v2.0"),
             }
@@ -272,6 +283,11 @@ def test_recommendations_give_way_to_a_next_step(make_case: MakeCase) -> None:
     )
 
 
+OF_SERVER = {
+    "effective_scenario": "Server",
+    "effective_target_latency_ns": 130_000_000,
+    "effective_target_latency_percentile": 0.99,
+}
 # What LoadGen was told in a Server run, and each rule of the round that this breaks: observed, next step.
 TOLD: Mapping[str, tuple[Mapping[str, Any], Mapping[str, tuple[str, str]]]] = {
     "as the round says": ({}, {}),
@@ -287,6 +303,25 @@ TOLD: Mapping[str, tuple[Mapping[str, Any], Mapping[str, tuple[str, str]]]] = {
         {"effective_target_latency_ns": 130_000_001},
         {"effective_target_latency_ns": ("130000001", "set target_latency_ms to 130 or less")},
     ),
+    "the latency of fewer queries": (
+        {"effective_target_latency_percentile": 0.9},
+        {
+            "effective_target_latency_percentile": (
+                "0.9",
+                "look at user.conf: no matrix sets target_latency_percentile",
+            )
+        },
+    ),
+    "the latencies of queries, as LoadGen says since 4.0": ({"requested_use_token_latencies": False}, {}),
+    "the latencies of tokens": (
+        {"requested_use_token_latencies": True},
+        {
+            "requested_use_token_latencies": (
+                "True",
+                "look at user.conf: no matrix sets use_token_latencies",
+            )
+        },
+    ),
     "another seed": (
         {"effective_qsl_rng_seed": 1},
         {"effective_qsl_rng_seed": ("1", "let the harness take the seeds of v2.0; no matrix sets them")},
@@ -301,8 +336,16 @@ TOLD: Mapping[str, tuple[Mapping[str, Any], Mapping[str, tuple[str, str]]]] = {
         },
     ),
     "nothing": (
-        {"effective_min_duration_ms": None, "effective_target_latency_ns": None},
         {
+            "effective_min_duration_ms": None,
+            "effective_target_latency_ns": None,
+            "effective_target_latency_percentile": None,
+        },
+        {
+            "effective_target_latency_percentile": (
+                "nothing",
+                "look at user.conf: no matrix sets target_latency_percentile",
+            ),
             "effective_min_duration_ms": ("nothing", "set min_duration_s to 600 or more"),
             "effective_target_latency_ns": ("nothing", "set target_latency_ms to 130 or less"),
         },
@@ -323,8 +366,7 @@ TOLD: Mapping[str, tuple[Mapping[str, Any], Mapping[str, tuple[str, str]]]] = {
 @pytest.mark.parametrize("name", TOLD)
 def test_what_loadgen_was_told_is_held_to_the_round(name: str, make_case: MakeCase) -> None:
     told, broken = TOLD[name]
-    usual = {"effective_scenario": "Server", "effective_target_latency_ns": 130_000_000}
-    logs = Logs(facts={**usual, **told})
+    logs = Logs(facts={**OF_SERVER, **told})
     verdict = judge(
         make_case(scenario="Server"),
         BENCHMARKS["bert"],
@@ -336,11 +378,42 @@ def test_what_loadgen_was_told_is_held_to_the_round(name: str, make_case: MakeCa
     assert verdict.passed is (not broken)
 
 
+@pytest.mark.parametrize(
+    ("scenario", "percentile", "broken"),
+    [
+        ("SingleStream", 0.9, False),
+        ("SingleStream", 0.99, True),
+        ("MultiStream", 0.99, False),
+        ("MultiStream", 0.9, True),
+        ("Offline", 0.5, False),
+    ],
+)
+def test_each_scenario_has_its_percentile(
+    scenario: str, percentile: float, *, broken: bool, make_case: MakeCase
+) -> None:
+    facts = {"effective_scenario": scenario, "effective_target_latency_percentile": percentile}
+    evidence = Logs(facts=facts).evidence("PerformanceOnly")
+    verdict = judge(make_case(scenario=scenario), BENCHMARKS["bert"], evidence, mlperf_round=ROUND)
+    assert verdict.passed is not broken
+
+
+@pytest.mark.parametrize("measured", [None, False, True])
+def test_a_benchmark_of_tokens_is_held_to_their_latencies(
+    measured: object,
+    make_case: MakeCase,
+) -> None:
+    benchmark = replace(BENCHMARKS["bert"], token_latencies=True)
+    evidence = Logs(facts={**OF_SERVER, "requested_use_token_latencies": measured}).evidence(
+        "PerformanceOnly"
+    )
+    verdict = judge(make_case(scenario="Server"), benchmark, evidence, mlperf_round=ROUND)
+    assert verdict.passed is (measured is True)
+
+
 @pytest.mark.parametrize("name", TOLD)
 def test_a_shortened_case_is_told_of_the_round_and_not_held_to_it(name: str, make_case: MakeCase) -> None:
     told, broken = TOLD[name]
-    usual = {"effective_scenario": "Server", "effective_target_latency_ns": 130_000_000}
-    logs = Logs(facts={**usual, **told})
+    logs = Logs(facts={**OF_SERVER, **told})
     case = make_case(scenario="Server", conformance="smoke")
     verdict = judge(case, BENCHMARKS["bert"], logs.evidence("PerformanceOnly"), mlperf_round=ROUND)
     assert verdict.passed
@@ -469,7 +542,15 @@ def test_an_accuracy_run_without_quality_does_not_pass(make_case: MakeCase) -> N
 
 def test_each_mode_has_rules() -> None:
     assert {mode: [rule.__name__ for rule in rules] for mode, rules in RULES.items()} == {
-        "PerformanceOnly": ["of_the_case", "no_errors", "no_audit", "valid", "of_the_round"],
+        "PerformanceOnly": [
+            "of_the_case",
+            "no_errors",
+            "no_audit",
+            "random_samples",
+            "valid",
+            "of_the_round",
+            "latency_of_the_round",
+        ],
         "AccuracyOnly": ["of_the_case", "no_errors", "no_audit", "quality"],
     }
 
