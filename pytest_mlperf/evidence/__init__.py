@@ -29,11 +29,13 @@ class DetailLog:
 
     facts:   by key; of a key that occurs several times the first, as the official checker reads it
     errors, warnings:  every message that LoadGen marked as one
+    conflicts:  settings and results that are stated again, and otherwise: the first and the other
     """
 
     facts: Mapping[str, Fact]
     errors: tuple[Fact, ...]
     warnings: tuple[Fact, ...]
+    conflicts: tuple[tuple[Fact, Fact], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,12 +45,13 @@ class Summary:
     validity:         "VALID" or "INVALID"; None after an accuracy run, which has no verdict
     constraints:      by LoadGen's name, whether satisfied
     recommendations:  what LoadGen advises after INVALID
-    errors:           how many it counted
+    warnings, errors: how many it counted
     """
 
     validity: Fact | None
     constraints: Mapping[str, Fact]
     recommendations: tuple[Fact, ...]
+    warnings: Fact
     errors: Fact
 
 

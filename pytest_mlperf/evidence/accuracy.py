@@ -5,6 +5,7 @@ Source of the patterns: mlcommons/inference, tools/submission/submission-checker
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING
 
@@ -29,18 +30,31 @@ _HASH = re.compile(r"^hash=([0-9a-f]{64})$")
 def parse(text: str, path: str, metric: str) -> AccuracyResult:
     """Parse `accuracy.txt` for a metric among `PATTERNS`.
 
-    Raises EvidenceError when the metric or the hash is not there.
+    Raises EvidenceError when the metric or the hash is not there, is no finite number, or is stated again and
+    otherwise.
     """
     found: dict[str, Fact] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         place = Place(path=path, line=number)
         if match := PATTERNS[metric].match(line):
-            found.setdefault(metric, Fact(key=metric, value=float(match[1]), place=place))
+            _keep(found, Fact(key=metric, value=float(match[1]), place=place))
         if match := _HASH.match(line):
-            found.setdefault("hash", Fact(key="hash", value=match[1], place=place))
+            _keep(found, Fact(key="hash", value=match[1], place=place))
     for key in (metric, "hash"):
         if key not in found:
             raise EvidenceError(
                 f"no line with {key}", place=Place(path=path), hint="did the accuracy script fail?"
             )
     return AccuracyResult(quality=found[metric], log_sha256=found["hash"])
+
+
+def _keep(found: dict[str, Fact], fact: Fact) -> None:
+    if fact.key != "hash" and not math.isfinite(fact.value):
+        raise EvidenceError(f"found {fact.key} {fact.value}, allowed: a finite number", place=fact.place)
+    first = found.setdefault(fact.key, fact)
+    if first.value != fact.value:
+        raise EvidenceError(
+            f"{fact.key}: found {fact.value}, but {first.value} in line {first.place.line}",
+            place=fact.place,
+            hint="did two runs write into one folder?",
+        )

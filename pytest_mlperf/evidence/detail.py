@@ -31,6 +31,10 @@ MOST_BYTES = 32 << 20
 _FIRST_BYTES, _BLOCK_BYTES = 64 << 10, 4 << 20
 _PREFIX = b":::MLLOG "
 _BETWEEN = b"\n" + _PREFIX
+# What LoadGen states once: no published log has two lines of such a key. Messages and loaded sets do repeat.
+_ONCE = ("requested_", "effective_", "result_", "early_stopping_", "num_errors", "sut_name", "qsl_reported_")
+# An endpoint log of MLPerf Endpoints, which rounds from v6.1 on also take.
+_ENDPOINTS = b":::ENDPTS"
 # LoadGen nests once. A value that nests as deep as Python's stack could not be built, nor printed.
 _LEVELS = 200
 # The most digits that Python reads as an integer. msgspec does not count them in a value that it leaves.
@@ -62,7 +66,12 @@ def parse(stream: BinaryIO, path: str) -> DetailLog:
         log.read(block)
     if not log.found:
         raise EvidenceError("the file is empty", place=Place(path=path), hint=_DIED)
-    return DetailLog(facts=_Facts(log.found, path), errors=tuple(log.errors), warnings=tuple(log.warnings))
+    return DetailLog(
+        facts=_Facts(log.found, path),
+        errors=tuple(log.errors),
+        warnings=tuple(log.warnings),
+        conflicts=tuple(log.conflicts.values()),
+    )
 
 
 _DIED = "did the harness die? see stderr.txt of the case"
@@ -115,12 +124,14 @@ class _Log:
 
     found:             by key, its first line and value
     errors, warnings:  LoadGen may say the same a million times: it is one Fact, so many times
+    conflicts:         by key, its first line, and the first that says otherwise
     """
 
     def __init__(self, path: str) -> None:
         self.found: dict[str, tuple[int, msgspec.Raw]] = {}
         self.errors: list[Fact] = []
         self.warnings: list[Fact] = []
+        self.conflicts: dict[str, tuple[Fact, Fact]] = {}
         self._path = path
         self._lines = 0
         self._kept_bytes = 0
@@ -141,6 +152,8 @@ class _Log:
             if key not in found:
                 found[key] = number, value
                 self._kept_bytes += len(text)
+            elif key.startswith(_ONCE):
+                self._compare(key, value, number)
             if marks.is_error or marks.is_warning:
                 self._hear(entry, number)
         self._lines += len(texts)
@@ -158,6 +171,14 @@ class _Log:
                 return texts
         lines = enumerate(BytesIO(block), start=self._lines + 1)
         return [_text(line, Place(path=self._path, line=number)) for number, line in lines]
+
+    def _compare(self, key: str, value: msgspec.Raw, number: int) -> None:
+        first = _Facts(self.found, self._path)[key]
+        other = Fact(key=key, value=_built(value), place=Place(path=self._path, line=number))
+        # By what Python writes: NaN is not equal to itself, and True is equal to 1.
+        if key not in self.conflicts and repr(first.value) != repr(other.value):
+            self.conflicts[key] = first, other
+            self._kept_bytes += len(value)
 
     def _hear(self, entry: _Entry, number: int) -> None:
         said = entry.key, bytes(entry.value)
@@ -191,6 +212,8 @@ def _text(line: bytes, place: Place) -> bytes:
         if len(line) >= MOST_BYTES:
             raise EvidenceError(f"the line is longer than {MOST_BYTES >> 20} MiB", place=place)
         raise EvidenceError("the last line is cut", place=place, hint=_DIED)
+    if line.startswith(_ENDPOINTS):
+        raise EvidenceError("an endpoint log, not LoadGen's; not judged by this version", place=place)
     if not line.startswith(_PREFIX):
         found, allowed = line[:40].decode(errors="replace"), _PREFIX.decode()
         raise EvidenceError(f"found {found!r}, allowed: lines that start with {allowed!r}", place=place)

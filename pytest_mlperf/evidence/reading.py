@@ -32,10 +32,11 @@ def read(log_dir: Path, *, metric: str | None) -> Evidence:
     path = log_dir / DETAIL
     with _readable(path), path.open("rb", buffering=0) as stream:
         details = detail.parse(stream, _shown(path))
+    _whole(details, path)
     path = log_dir / SUMMARY
     with _readable(path):
         words = summary.parse(path.read_text(encoding="utf-8", errors="replace"), _shown(path))
-    _agree(details, words, log_dir)
+    _agree(details, words, path)
     # A performance run has no samples to score; that it is the wrong run is for the rules to say.
     has_samples = details.facts["effective_test_mode"].value != "PerformanceOnly"
     scored = _accuracy(log_dir, metric) if metric is not None and has_samples else None
@@ -58,35 +59,48 @@ def _readable(path: Path) -> Iterator[None]:
         raise EvidenceError(f"cannot be read: {error.strerror}", place=Place(path=_shown(path))) from error
 
 
-def _agree(details: DetailLog, words: Summary, log_dir: Path) -> None:
-    """Raise EvidenceError unless both logs tell of the same run."""
-    stated = details.facts.get("result_validity")
-    mode = details.facts.get("effective_test_mode")
-    if mode is None or (stated is None and mode.value == "PerformanceOnly"):
-        what = (
-            "effective_test_mode: LoadGen did not start"
-            if mode is None
-            else "result_validity: LoadGen did not end"
-        )
+def _whole(details: DetailLog, path: Path) -> None:
+    """Raise EvidenceError unless the detail log goes from the settings to the last of the results."""
+    mode, stated = details.facts.get("effective_test_mode"), details.facts.get("result_validity")
+    if mode is None:
+        missing = "effective_test_mode: LoadGen did not start the test"
+    elif stated is None and mode.value == "PerformanceOnly":
+        missing = "result_validity: LoadGen did not end the test"
+    elif stated is not None and _LAST_RESULT not in details.facts:
+        missing = f"{_LAST_RESULT} after the verdict: LoadGen did not end its log"
+    else:
+        return
+    hint = "did the harness die? see stderr.txt of the case"
+    raise EvidenceError(f"no key {missing}, or the file is cut", place=Place(path=_shown(path)), hint=hint)
+
+
+# Every LoadGen since 2.0 logs it, in every scenario, behind all that LoadGen's verdict stands on.
+_LAST_RESULT = "result_99.90_percentile_latency_ns"
+
+
+def _agree(details: DetailLog, words: Summary, path: Path) -> None:
+    """Raise EvidenceError unless the detail log, and the summary at a path, tell of one and the same run."""
+    for first, other in details.conflicts:
         raise EvidenceError(
-            f"no key {what} the test, or the file is cut",
-            place=Place(path=_shown(log_dir / DETAIL)),
-            hint="did the harness die? see stderr.txt of the case",
+            f"{first.key}: found {other.value!r}, but {first.value!r} in line {first.place.line}",
+            place=other.place,
+            hint=_TWO_RUNS,
         )
-    told = words.validity
+    stated, told = details.facts.get("result_validity"), words.validity
     if (told.value if told else None) != (stated.value if stated else None):
         raise EvidenceError(
             f"found the verdict {told.value if told else 'nothing'}, "
             f"but {stated.value if stated else 'nothing'} in {DETAIL}",
-            place=told.place if told else Place(path=_shown(log_dir / SUMMARY)),
+            place=told.place if told else Place(path=_shown(path)),
             hint=_TWO_RUNS,
         )
-    if bool(words.errors.value) != bool(details.errors):
-        raise EvidenceError(
-            f"found {words.errors.value} errors, but {len(details.errors)} in {DETAIL}",
-            place=words.errors.place,
-            hint=_TWO_RUNS,
-        )
+    for counted, messages in ((words.errors, details.errors), (words.warnings, details.warnings)):
+        if counted.value != len(messages):
+            raise EvidenceError(
+                f"found {counted.value} {counted.key}, but {len(messages)} in {DETAIL}",
+                place=counted.place,
+                hint=_TWO_RUNS,
+            )
 
 
 _TWO_RUNS = "are they logs of two runs?"

@@ -10,28 +10,28 @@ from pytest_mlperf.evidence import Fact, Summary
 _VALIDITY = re.compile(r"^Result is : (VALID|INVALID)$")
 _CONSTRAINT = re.compile(r"^  (\w[\w ]* satisfied) ?: (Yes|NO)$")
 _ADVICE = re.compile(r"^ \* (.+)$")
-_FOOTER = re.compile(r"^(No|\d+) (?:errors|ERRORS?) encountered")
+_FOOTER = re.compile(
+    r"^(No|[0-9]{1,18}) (?:(warning)s?|errors|ERRORS?) encountered(?: during test|\. See detailed log)\.$"
+)
 
 
 def parse(text: str, path: str) -> Summary:
-    """Parse a summary. Raises EvidenceError when the footer, which LoadGen writes last, is not there."""
-    validity: Fact | None = None
-    constraints: dict[str, Fact] = {}
+    """Parse a summary.
+
+    Raises EvidenceError when the footer, which LoadGen writes last, is not there or not whole, and when the
+    same is said twice and otherwise.
+    """
+    once: dict[str, Fact] = {}
     recommendations: list[Fact] = []
-    errors: Fact | None = None
     advising = False
     for number, line in enumerate(text.splitlines(), start=1):
         place = Place(path=path, line=number)
-        if match := _FOOTER.match(line):
-            errors = Fact(key="errors", value=0 if match[1] == "No" else int(match[1]), place=place)
-        elif match := _VALIDITY.match(line):
-            validity = Fact(key="Result is", value=match[1], place=place)
-        elif match := _CONSTRAINT.match(line):
-            constraints[match[1]] = Fact(key=match[1], value=match[2] == "Yes", place=place)
+        if said := _said_once(line, place):
+            _check_once(once.setdefault(said.key, said), said)
         elif advising and (match := _ADVICE.match(line)):
             recommendations.append(Fact(key="recommendation", value=match[1], place=place))
         advising = line.startswith("Recommendations:") or (advising and line.startswith(" "))
-    if errors is None:
+    if not {_WARNINGS, _ERRORS} <= once.keys():
         state = "is cut: its footer is missing" if text.strip() else "is empty"
         raise EvidenceError(
             f"the file {state}",
@@ -39,5 +39,33 @@ def parse(text: str, path: str) -> Summary:
             hint="did the harness die? see stderr.txt of the case",
         )
     return Summary(
-        validity=validity, constraints=constraints, recommendations=tuple(recommendations), errors=errors
+        validity=once.get(_RESULT),
+        constraints={key: fact for key, fact in once.items() if key not in (_RESULT, _WARNINGS, _ERRORS)},
+        recommendations=tuple(recommendations),
+        warnings=once[_WARNINGS],
+        errors=once[_ERRORS],
     )
+
+
+_RESULT, _WARNINGS, _ERRORS = "Result is", "warnings", "errors"
+
+
+def _said_once(line: str, place: Place) -> Fact | None:
+    """Return what a line says that stands once in a summary, or None."""
+    if match := _FOOTER.match(line):
+        key = _WARNINGS if match[2] else _ERRORS
+        return Fact(key=key, value=0 if match[1] == "No" else int(match[1]), place=place)
+    if match := _VALIDITY.match(line):
+        return Fact(key=_RESULT, value=match[1], place=place)
+    if match := _CONSTRAINT.match(line):
+        return Fact(key=match[1], value=match[2] == "Yes", place=place)
+    return None
+
+
+def _check_once(first: Fact, other: Fact) -> None:
+    if first.value != other.value:
+        raise EvidenceError(
+            f"{other.key}: found {other.value!r}, but {first.value!r} in line {first.place.line}",
+            place=other.place,
+            hint="are they logs of two runs?",
+        )

@@ -42,7 +42,11 @@ def detail_log(folder: Path, tree: Path, terms: Terms) -> DetailLog:
             if terms.level == "strict" or stream.seek(0, SEEK_END) > _MOST_BYTES:
                 raise
             stream.seek(0)
-            return detail.parse(BytesIO(b"".join(_marked(stream))), shown)
+            marked = b"".join(_marked(stream))
+            if not marked:
+                # Nothing that LoadGen wrote: what it is instead was said.
+                raise
+            return detail.parse(BytesIO(marked), shown)
 
 
 def _marked(lines: Iterable[bytes]) -> Iterator[bytes]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.verdict.official import Level
 
 ROUNDS = checker.names()
+WARNINGS = "No warnings encountered during test.\n"
 
 
 def judged(submission: Submission, tree: Path, level: Level = "official") -> dict[str, AuditedResult]:
@@ -89,13 +90,31 @@ def test_a_log_that_is_not_as_loadgen_wrote_it(mutation: str, tmp_path: Path) ->
     assert result.accepted is (outcome == "valid")
 
 
+def test_a_log_that_says_two_things_is_read_as_the_checkers_do(tmp_path: Path) -> None:
+    submission = edge("v5.1")
+    path = f"{submission.run('Offline')}/mlperf_log_detail.txt"
+    submission.files[path] += log_text({"result_validity": "INVALID"})
+    assert judged(submission, tmp_path)["performance"].outcome == "valid"
+    result = judged(submission, tmp_path, "strict")["performance"]
+    assert (result.outcome, broken(result)) == ("invalid", {"contradiction"})
+
+
+@pytest.mark.parametrize("level", ["official", "strict"])
+def test_an_endpoint_log_is_named(level: Level, tmp_path: Path) -> None:
+    submission = edge("v6.1")
+    submission.files[f"{submission.run('Offline')}/mlperf_log_detail.txt"] = ":::ENDPTS {}\n"
+    result = judged(submission, tmp_path, level)["performance"]
+    assert result.outcome == "error"
+    assert "mlperf_log_detail.txt:1: an endpoint log, not LoadGen's" in str(result.error)
+
+
 @pytest.mark.parametrize(
     ("said", "outcome"),
     [
-        ("Result is : INVALID\nNo errors encountered during test.\n", "invalid"),
-        ("No errors encountered during test.\n", "invalid"),
-        ("Result is : VALID\n1 ERROR encountered. See detailed log.\n", "invalid"),
-        ("Result is : VALID\n", "error"),
+        (f"Result is : INVALID\n{WARNINGS}No errors encountered during test.\n", "invalid"),
+        (f"{WARNINGS}No errors encountered during test.\n", "invalid"),
+        (f"Result is : VALID\n{WARNINGS}1 ERROR encountered. See detailed log.\n", "invalid"),
+        (f"Result is : VALID\n{WARNINGS}", "error"),
     ],
 )
 def test_a_summary_of_another_run(said: str, outcome: str, tmp_path: Path) -> None:

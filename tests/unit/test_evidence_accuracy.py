@@ -46,10 +46,19 @@ def test_what_the_script_says_around_it_does_not_matter() -> None:
     assert result.log_sha256.place.line == 6
 
 
-def test_of_two_values_the_first_counts() -> None:
-    text = f"accuracy=76.5%\naccuracy=99.9%\n{HASH}hash={'f' * 64}\n"
-    result = parse(text, FILE, "accuracy")
-    assert (result.quality.value, result.log_sha256.value) == (76.5, DIGEST)
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("accuracy=99.9%", "accuracy: found 99.9, but 76.5 in line 1"),
+        (f"hash={'f' * 64}", f"hash: found {'f' * 64}, but {DIGEST} in line 2"),
+    ],
+)
+def test_what_is_said_twice_and_otherwise_is_an_error(line: str, said: str) -> None:
+    text = f"accuracy=76.5%\n{HASH}"
+    assert parse(text + text, FILE, "accuracy") == parse(text, FILE, "accuracy")
+    with pytest.raises(EvidenceError) as caught:
+        parse(f"{text}{line}\n", FILE, "accuracy")
+    assert str(caught.value) == f"{FILE}:3: {said} (did two runs write into one folder?)"
 
 
 @pytest.mark.parametrize("end", ["\r\n", "\r"], ids=["Windows", "old Mac"])
@@ -66,6 +75,7 @@ BAD = {
     "another metric": (f"mAP=20.2%\n{HASH}", ": no line with accuracy" + HINT),
     "not a number": (f"accuracy=nan%\n{HASH}", ": no line with accuracy" + HINT),
     "negative": (f"accuracy=-1%\n{HASH}", ": no line with accuracy" + HINT),
+    "endless": (f"accuracy=1e999%\n{HASH}", ":1: found accuracy inf, allowed: a finite number"),
     "nothing": (f"accuracy=%\n{HASH}", ": no line with accuracy" + HINT),
     "no hash": ("accuracy=76.5%\n", ": no line with hash" + HINT),
     "hash cut": (f"accuracy=76.5%\nhash={DIGEST[:-1]}\n", ": no line with hash" + HINT),

@@ -60,6 +60,40 @@ def test_of_a_key_that_occurs_twice_the_first_counts(detail_line: DetailLine) ->
     assert log.facts["result_validity"].place.line == 1
 
 
+@pytest.mark.parametrize(
+    ("key", "values", "conflict"),
+    [
+        ("result_validity", ["INVALID", "INVALID", "VALID", "VALID"], (1, 3)),
+        ("effective_min_duration_ms", [600000, 60000], (1, 2)),
+        ("requested_use_token_latencies", [False, 0], (1, 2)),
+        ("early_stopping_met", [True, True], None),
+        ("result_mean_latency_ns", [math.nan, math.nan], None),
+        ("generic_message", ["Starting performance mode", "Ending naturally"], None),
+        ("generated_query_count", [16, 64], None),
+        ("loaded_qsl_set", [[1], [2]], None),
+    ],
+)
+def test_what_is_stated_once_is_in_conflict_with_anything_else(
+    key: str, values: list[object], conflict: tuple[int, int] | None, detail_line: DetailLine
+) -> None:
+    log = parse_text("".join(detail_line(key, value) for value in values))
+    found = [(first.place.line, other.place.line) for first, other in log.conflicts]
+    assert found == ([conflict] if conflict else [])
+    assert all((first.key, first.value) == (key, values[0]) for first, _ in log.conflicts)
+
+
+def test_a_value_that_is_spelt_in_another_way_is_the_same() -> None:
+    lines = [WHOLE.replace("loadgen_version", "result_x").replace('"5.0"', text) for text in ("0.50", "0.5")]
+    # What msgspec does not take is written anew.
+    lines.append(lines[0].replace('"is_error": false', '"is_error": 0'))
+    assert parse_text("".join(lines)).conflicts == ()
+
+
+def test_an_endpoint_log_is_named() -> None:
+    said = "an endpoint log, not LoadGen's; not judged by this version"
+    assert refusal(b':::ENDPTS {"key": "a"}\n') == f"{FILE}:1: {said}"
+
+
 def test_every_error_is_kept(detail_line: DetailLine) -> None:
     lines = [
         detail_line("error_runtime", "first", is_error=True),

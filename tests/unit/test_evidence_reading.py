@@ -19,6 +19,7 @@ DIED = " (did the harness die? see stderr.txt of the case)"
 MISSING = "the file is missing (did the harness run? see stderr.txt of the case)"
 FOOTER = "\nNo warnings encountered during test.\n\nNo errors encountered during test.\n"
 RESULT = "Result is : {}\n  Min duration satisfied : Yes\n"
+LAST = "result_99.90_percentile_latency_ns"
 LOG = b'[\n{ "seq_id" : 0, "qsl_idx" : 5, "data" : "00000000" }\n]\n'
 
 
@@ -50,7 +51,11 @@ def log_dir(tmp_path: Path) -> Path:
 @pytest.fixture
 def write(log_dir: Path, detail_line: DetailLine) -> Write:
     def write(said: Said = Said()) -> None:
-        facts = {"effective_test_mode": said.mode, "result_validity": said.verdicts[0]}
+        facts: dict[str, object] = {
+            "effective_test_mode": said.mode,
+            "result_validity": said.verdicts[0],
+            LAST: said.verdicts[0] and 1000,
+        }
         lines = [detail_line(key, value) for key, value in facts.items() if value]
         lines += [detail_line("error_runtime", "lost", is_error=True)] * said.errors[0]
         (log_dir / DETAIL).write_text("".join(lines), encoding="utf-8")
@@ -205,6 +210,10 @@ CONFLICTS = {
         Said(errors=(0, 2)),
         f"{LOGS}/{SUMMARY}:6: found 2 errors, but 0 in {DETAIL}{TWO_RUNS}",
     ),
+    "more errors in the summary": (
+        Said(errors=(1, 2)),
+        f"{LOGS}/{SUMMARY}:6: found 2 errors, but 1 in {DETAIL}{TWO_RUNS}",
+    ),
     "errors in the detail log": (
         Said(errors=(3, 0)),
         f"{LOGS}/{SUMMARY}:6: found 0 errors, but 3 in {DETAIL}{TWO_RUNS}",
@@ -217,6 +226,36 @@ def test_logs_in_conflict_are_an_error(name: str, write: Write, log_dir: Path) -
     said, message = CONFLICTS[name]
     write(said)
     assert refusal(log_dir, None) == message
+
+
+def test_a_warning_in_one_of_the_logs_is_an_error(
+    write: Write, log_dir: Path, detail_line: DetailLine
+) -> None:
+    write()
+    with (log_dir / DETAIL).open("a", encoding="utf-8") as stream:
+        stream.write(detail_line("warning_generic_message", "slow", is_warning=True))
+    assert refusal(log_dir, None) == f"{LOGS}/{SUMMARY}:4: found 0 warnings, but 1 in {DETAIL}{TWO_RUNS}"
+
+
+def test_a_setting_that_is_stated_twice_and_otherwise_is_an_error(
+    write: Write, log_dir: Path, detail_line: DetailLine
+) -> None:
+    write()
+    whole = (log_dir / DETAIL).read_text(encoding="utf-8")
+    same = detail_line("effective_test_mode", "PerformanceOnly")
+    (log_dir / DETAIL).write_text(whole + same, encoding="utf-8")
+    assert read(log_dir, metric=None)
+    (log_dir / DETAIL).write_text(whole + detail_line("result_validity", "INVALID"), encoding="utf-8")
+    said = "result_validity: found 'INVALID', but 'VALID' in line 2"
+    assert refusal(log_dir, None) == f"{LOGS}/{DETAIL}:4: {said}{TWO_RUNS}"
+
+
+def test_a_detail_log_that_ends_after_its_verdict_is_cut(write: Write, log_dir: Path) -> None:
+    write()
+    whole = (log_dir / DETAIL).read_bytes()
+    (log_dir / DETAIL).write_bytes(b"".join(whole.splitlines(keepends=True)[:2]))
+    said = f"no key {LAST} after the verdict: LoadGen did not end its log, or the file is cut"
+    assert refusal(log_dir, None) == f"{LOGS}/{DETAIL}: {said}{DIED}"
 
 
 def test_logs_that_agree_on_errors_are_read(write: Write, log_dir: Path) -> None:

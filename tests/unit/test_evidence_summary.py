@@ -81,6 +81,7 @@ def test_a_valid_summary() -> None:
             "Early stopping satisfied": fact("Early stopping satisfied", value=True, line=11),
         },
         recommendations=(),
+        warnings=fact("warnings", 0, 24),
         errors=fact("errors", 0, 26),
     )
 
@@ -121,7 +122,11 @@ def test_recommendations_may_be_none() -> None:
 def test_the_summary_of_an_accuracy_run_is_a_footer(footer: str, errors: int, end: str) -> None:
     text = f"\nNo warnings encountered during test.\n\n{footer}{end}"
     assert parse(text, FILE) == Summary(
-        validity=None, constraints={}, recommendations=(), errors=fact("errors", errors, 4)
+        validity=None,
+        constraints={},
+        recommendations=(),
+        warnings=fact("warnings", 0, 2),
+        errors=fact("errors", errors, 4),
     )
 
 
@@ -141,6 +146,10 @@ BAD = {
     "blank": ("\n\n", ": the file is empty" + DIED),
     "without its footer": (VALID.removesuffix(NO_ERRORS), CUT),
     "cut in the footer": (VALID.removesuffix("countered during test.\n"), CUT),
+    "cut in the last word": (VALID.removesuffix(" test.\n"), CUT),
+    "cut before its last mark": (VALID.removesuffix(".\n"), CUT),
+    "without its warnings": (VALID.replace("No warnings encountered during test.", ""), CUT),
+    "more errors than can be": (VALID.replace("No errors", f"{'9' * 5000} ERRORS"), CUT),
     "cut in the middle": (VALID[: len(VALID) // 2], CUT),
     "NULs": ("\0" * 4096, CUT),
     "NULs in place of the footer": (VALID.replace(NO_ERRORS, "\0" * len(NO_ERRORS)), CUT),
@@ -154,3 +163,23 @@ def test_a_summary_without_its_end_is_an_error(name: str) -> None:
     with pytest.raises(EvidenceError) as caught:
         parse(text, FILE)
     assert str(caught.value) == FILE + said
+
+
+TWO_RUNS = " (are they logs of two runs?)"
+AGAIN = {
+    "a verdict": ("Result is : INVALID\n", "Result is: found 'INVALID', but 'VALID' in line 8"),
+    "a constraint": (
+        "  Min queries satisfied : NO\n",
+        "Min queries satisfied: found False, but True in line 10",
+    ),
+    "errors": ("1 ERROR encountered. See detailed log.\n", "errors: found 1, but 0 in line 26"),
+}
+
+
+@pytest.mark.parametrize("name", AGAIN)
+def test_what_is_said_twice_and_otherwise_is_an_error(name: str) -> None:
+    line, said = AGAIN[name]
+    assert parse(VALID + VALID, FILE) == parse(VALID, FILE)
+    with pytest.raises(EvidenceError) as caught:
+        parse(VALID + line, FILE)
+    assert str(caught.value) == f"{FILE}:27: {said}{TWO_RUNS}"

@@ -50,6 +50,7 @@ def _run(facts: Mapping[str, Any], settings: Settings | None = None) -> Run:
                 validity=None,
                 constraints={},
                 recommendations=(),
+                warnings=Fact(key="warnings", value=0, place=place),
                 errors=Fact(key="errors", value=0, place=place),
             ),
             accuracy=None,

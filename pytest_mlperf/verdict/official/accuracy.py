@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_mlperf.verdict import margin
 from pytest_mlperf.verdict.official import Ruling, Terms, number, shown
-from pytest_mlperf.verdict.official.performance import errors_of
+from pytest_mlperf.verdict.official.performance import contradiction, errors_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -122,3 +122,4 @@ def judge(terms: Terms, run: AccuracyRun) -> Iterator[Ruling]:
     """Hold an accuracy run to every rule."""
     for rule in (metrics, samples_log, errors, dataset, mode):
         yield from rule(terms, run)
+    yield from contradiction(terms, run.log)

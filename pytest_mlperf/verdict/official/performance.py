@@ -182,6 +182,13 @@ def mode(terms: Terms, log: DetailLog) -> Iterator[Ruling]:
     yield terms.ruling("mode", " or ".join(_MODES), fact, satisfied=_is(fact, *_MODES))
 
 
+def contradiction(terms: Terms, log: DetailLog) -> Iterator[Ruling]:
+    """Hold the log to state each setting and result once. The checkers take the first."""
+    for first, other in log.conflicts:
+        expected = f"{first.key} {shown(first)}, as in line {first.place.line}"
+        yield terms.ruling("contradiction", expected, other, satisfied=False)
+
+
 def result(terms: Terms, log: DetailLog) -> Iterator[Ruling]:
     """Hold the run to a result: of its own scenario, and of the one that is inferred from it."""
     logged = logged_scenario(log)
@@ -220,6 +227,7 @@ RULES: tuple[Rule, ...] = (
     errors,
     inference,
     mode,
+    contradiction,
     seeds,
     duration,
     samples,

@@ -34,6 +34,7 @@ def main(script: str, scenario: str, mode: str, log_dir: Path) -> None:
             "effective_min_duration_ms": 600000,
             "result_validity": "VALID" if valid else "INVALID",
             _HEADLINES[scenario]: 1234.5,
+            "result_99.90_percentile_latency_ns": 1000,
         }
         summary = f"Scenario : {scenario}\nMode     : {mode}\nSamples per second: 1234.5\n"
         summary += f"Result is : {'VALID' if valid else 'INVALID'}\n"
