@@ -1,6 +1,6 @@
 """What the logs of a run say: facts, each with its file and line. No judgement is made here.
 
-`detail`, `summary` and `accuracy` parse one format each; `reading` opens the files of a run.
+`detail`, `summary`, `accuracy` and `user_conf` parse one format each; `reading` opens the files of a run.
 """
 
 from __future__ import annotations
@@ -67,9 +67,26 @@ class AccuracyResult:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UserConf:
+    """`user.conf`: what LoadGen was asked for.
+
+    asked:    numbers by model, scenario and key; a model or scenario of `*` is any
+    ignored:  lines that LoadGen passes over in silence
+    """
+
+    asked: Mapping[tuple[str, str, str], Fact]
+    ignored: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """Everything the judge may look at. `accuracy` is None after a performance run."""
+    """Everything the judge may look at.
+
+    accuracy:   None after a performance run
+    user_conf:  None where none is beside the logs
+    """
 
     detail: DetailLog
     summary: Summary
     accuracy: AccuracyResult | None
+    user_conf: UserConf | None = None

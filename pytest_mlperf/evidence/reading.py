@@ -7,7 +7,17 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.errors import EvidenceError, Place
-from pytest_mlperf.evidence import AccuracyResult, DetailLog, Evidence, Summary, accuracy, detail, summary
+from pytest_mlperf.evidence import (
+    AccuracyResult,
+    DetailLog,
+    Evidence,
+    Summary,
+    UserConf,
+    accuracy,
+    detail,
+    summary,
+    user_conf,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +27,7 @@ DETAIL = "mlperf_log_detail.txt"
 SUMMARY = "mlperf_log_summary.txt"
 ACCURACY_LOG = "mlperf_log_accuracy.json"
 ACCURACY = "accuracy.txt"
+USER_CONF = "user.conf"
 
 _BLOCK_BYTES = 1 << 20
 _HEAD_BYTES = 4096
@@ -40,7 +51,7 @@ def read(log_dir: Path, *, metric: str | None) -> Evidence:
     # A performance run has no samples to score; that it is the wrong run is for the rules to say.
     has_samples = details.facts["effective_test_mode"].value != "PerformanceOnly"
     scored = _accuracy(log_dir, metric) if metric is not None and has_samples else None
-    return Evidence(detail=details, summary=words, accuracy=scored)
+    return Evidence(detail=details, summary=words, accuracy=scored, user_conf=_user_conf(log_dir))
 
 
 def _shown(path: Path) -> str:
@@ -104,6 +115,15 @@ def _agree(details: DetailLog, words: Summary, path: Path) -> None:
 
 
 _TWO_RUNS = "are they logs of two runs?"
+
+
+def _user_conf(log_dir: Path) -> UserConf | None:
+    """Return what LoadGen was asked for. Not every harness keeps it with the logs."""
+    path = log_dir / USER_CONF
+    if not path.exists():
+        return None
+    with _readable(path):
+        return user_conf.parse(path.read_text(encoding="utf-8", errors="replace"), _shown(path))
 
 
 def _accuracy(log_dir: Path, metric: str) -> AccuracyResult:

@@ -1,8 +1,8 @@
 """What the evidence of a case means: findings, and the verdict they add up to.
 
 A rule is a function from a `Run` to findings. `rules` has them all, and `judge`; `constraints` are those that
-LoadGen decides VALID by, `early_stopping` is their arithmetic, `advice` says what to change. Limits are data
-(`rounds`).
+LoadGen decides VALID by, `early_stopping` is their arithmetic, `advice` says what to change; `configuration`
+holds the log to `user.conf`. Limits are data (`rounds`).
 """
 
 from __future__ import annotations

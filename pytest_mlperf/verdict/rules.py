@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pytest_mlperf.units import format_number
 from pytest_mlperf.verdict import Finding, Verdict, margin
+from pytest_mlperf.verdict.configuration import as_configured
 from pytest_mlperf.verdict.margins import SOURCE, constraints
 from pytest_mlperf.verdict.run import CaseRun
 
@@ -222,6 +223,7 @@ def _exact(value: float) -> str:
 RULES: Mapping[Mode, tuple[Rule, ...]] = {
     "PerformanceOnly": (
         of_the_case,
+        as_configured,
         no_errors,
         no_audit,
         random_samples,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from pytest_mlperf.errors import EvidenceError
-from pytest_mlperf.evidence.reading import ACCURACY, ACCURACY_LOG, DETAIL, SUMMARY, read
+from pytest_mlperf.evidence.reading import ACCURACY, ACCURACY_LOG, DETAIL, SUMMARY, USER_CONF, read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -124,6 +124,18 @@ def test_a_missing_file_is_named(name: str, metric: str | None, write: Write, lo
     assert refusal(log_dir, metric) == f"{LOGS}/{name}: {MISSING}"
     (log_dir / name).mkdir()
     assert refusal(log_dir, metric) == f"{LOGS}/{name}: cannot be read: Is a directory"
+
+
+def test_what_was_asked_for_is_read_where_it_is_kept(write: Write, log_dir: Path) -> None:
+    write()
+    assert read(log_dir, metric=None).user_conf is None
+    (log_dir / USER_CONF).write_bytes(b"# caf\xe9\r\n*.Offline.target_qps = 7\r\n")
+    conf = read(log_dir, metric=None).user_conf
+    assert conf is not None
+    assert str(conf.asked["*", "Offline", "target_qps"].place) == f"{LOGS}/{USER_CONF}:2"
+    (log_dir / USER_CONF).unlink()
+    (log_dir / USER_CONF).mkdir()
+    assert refusal(log_dir, None) == f"{LOGS}/{USER_CONF}: cannot be read: Is a directory"
 
 
 def test_a_missing_folder_is_a_missing_file(log_dir: Path) -> None:

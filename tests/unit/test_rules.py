@@ -544,6 +544,7 @@ def test_each_mode_has_rules() -> None:
     assert {mode: [rule.__name__ for rule in rules] for mode, rules in RULES.items()} == {
         "PerformanceOnly": [
             "of_the_case",
+            "as_configured",
             "no_errors",
             "no_audit",
             "random_samples",
