@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 import time
 import uuid
 from dataclasses import dataclass, field, replace
@@ -248,6 +248,6 @@ def _measure(case: Case, benchmark: Benchmark, evidence: Evidence) -> Iterator[M
 
 
 def _number(fact: Fact) -> float:
-    if isinstance(fact.value, int | float) and math.isfinite(fact.value):
+    if isinstance(fact.value, int | float) and abs(fact.value) <= sys.float_info.max:
         return float(fact.value)
     raise EvidenceError(f"{fact.key}: found {fact.value!r}, allowed: a number", place=fact.place)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,11 @@ if TYPE_CHECKING:
     from pytest_mlperf.evidence import Evidence
     from pytest_mlperf.matrix import Case
     from pytest_mlperf.rounds import Benchmark, Round
+
+
+# LoadGen's own numbers have 64 bits. With others, what is computed from them would not be finite either.
+_DIGITS = 20
+_LEAST, _MOST = 1e-30, 1e30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,15 +30,15 @@ class Run:
     chosen: frozenset[str] = frozenset()
 
     def number(self, key: str) -> float | None:
-        """Return what the detail log has under a key, or None where that is no finite number."""
+        """Return what the detail log has under a key, or None where that is no number that can be."""
         fact = self.evidence.detail.facts.get(key)
         value = fact.value if fact else None
         if isinstance(value, str):
             # LoadGen 2.0 wrote some counts as text.
-            value = int(value) if value.isdecimal() else None
+            value = int(value) if value.isdecimal() and len(value) <= _DIGITS else None
         if isinstance(value, bool) or not isinstance(value, int | float):
             return None
-        return value if math.isfinite(value) else None
+        return value if value == 0 or _LEAST <= abs(value) <= _MOST else None
 
     def count(self, key: str) -> int | None:
         """Return a number as a count, or None where it is none."""

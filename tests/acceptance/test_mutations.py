@@ -184,7 +184,7 @@ OF_ALL = {
     "early_stopping_met": _NOT_MET,
     "effective_min_duration_ms": (
         *(str(LEAST_MS - 1), "0", "-600000", "600000", "null", "true", "NaN", "-Infinity", "Infinity"),
-        *('"20ms"', "[20]", ABSENT),
+        *('"20ms"', "[20]", "9" * 400, f'"{"9" * 5000}"', "1e-310", "1e308", ABSENT),
     ),
     "effective_min_query_count": ("1000000", "1e9"),
     "effective_qsl_rng_seed": _SEED_ERRORS,

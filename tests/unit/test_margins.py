@@ -478,6 +478,12 @@ def test_a_duration_is_not_broken_by_the_digits_of_a_rate() -> None:
         (float("nan"), None),
         ([5], None),
         (-5, None),
+        (10**400, None),
+        (1e308, None),
+        (5e-324, None),
+        ("5" * 5000, None),
+        (0, 0),
+        (2**64 - 1, 2**64 - 1),
     ],
 )
 def test_a_count(value: Any, known: int | None) -> None:

@@ -207,7 +207,7 @@ def test_a_verdict_without_a_value_is_an_error(story: Story, make_case: MakeCase
     assert "no key result_samples_per_second: a verdict without a value" in str(record.reason)
 
 
-@pytest.mark.parametrize("value", ["fast", None, [1]])
+@pytest.mark.parametrize("value", ["fast", None, [1], float("inf"), 10**400])
 def test_a_value_that_is_no_number_is_an_error(value: Any, story: Story, make_case: MakeCase) -> None:
     assert story.performance(make_case(), result_samples_per_second=value).ending == "error"
 
