@@ -20,7 +20,7 @@ import atheris
 with atheris.instrument_imports(include=["pytest_mlperf.evidence", "pytest_mlperf.verdict"]):
     from pytest_mlperf import rounds
     from pytest_mlperf.errors import EvidenceError, Place
-    from pytest_mlperf.evidence import Evidence, accuracy, detail, scores, summary, user_conf
+    from pytest_mlperf.evidence import Evidence, accuracy, detail, metadata, scores, summary, user_conf
     from pytest_mlperf.matrix import SCENARIOS, Case, Scenario, Settings
     from pytest_mlperf.rounds import checker
     from pytest_mlperf.verdict import official
@@ -145,6 +145,11 @@ def read_user_conf(content: bytes) -> None:
     user_conf.parse(content.decode(errors="replace"), "user.conf")
 
 
+def read_metadata(content: bytes) -> None:
+    """Read a metadata.json."""
+    metadata.parse(content.decode(errors="replace"), "metadata.json")
+
+
 # The first byte of an input says which of these it is for; then an example.
 TARGETS: tuple[tuple[Callable[[bytes], None], str], ...] = (
     (judge_detail, "".join(_line(key, value) for key, value in FACTS.items())),
@@ -152,6 +157,7 @@ TARGETS: tuple[tuple[Callable[[bytes], None], str], ...] = (
     (read_summary, SUMMARY),
     (read_scores, SCORES),
     (read_user_conf, USER_CONF),
+    (read_metadata, '{"scenario": "Server", "scenario_key": "result_x", "result_x": 1}'),
 )
 VALUES = ("null", "[1, 2]", '{"a": 1}', '"12"', "NaN", "-1", "1e999", "1" * 400, '"{}"'.format("1" * 5000))
 

@@ -1,6 +1,7 @@
 """What the logs of a run say: facts, each with its file and line. No judgement is made here.
 
-`detail`, `summary`, `accuracy` and `user_conf` parse one format each; `reading` opens the files of a run.
+`detail`, `summary`, `accuracy`, `user_conf` and `metadata` parse one format each; `reading` opens the
+files of a run.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from pytest_mlperf.evidence import (
     UserConf,
     accuracy,
     detail,
+    metadata,
     summary,
     user_conf,
 )
@@ -28,6 +29,7 @@ SUMMARY = "mlperf_log_summary.txt"
 ACCURACY_LOG = "mlperf_log_accuracy.json"
 ACCURACY = "accuracy.txt"
 USER_CONF = "user.conf"
+METADATA = "metadata.json"
 
 _BLOCK_BYTES = 1 << 20
 _HEAD_BYTES = 4096
@@ -48,6 +50,7 @@ def read(log_dir: Path, *, metric: str | None) -> Evidence:
     with _readable(path):
         words = summary.parse(path.read_text(encoding="utf-8", errors="replace"), _shown(path))
     _agree(details, words, path)
+    _agree_with_harness(details, log_dir / METADATA)
     # A performance run has no samples to score; that it is the wrong run is for the rules to say.
     has_samples = details.facts["effective_test_mode"].value != "PerformanceOnly"
     scored = _accuracy(log_dir, metric) if metric is not None and has_samples else None
@@ -110,6 +113,23 @@ def _agree(details: DetailLog, words: Summary, path: Path) -> None:
             raise EvidenceError(
                 f"found {counted.value} {counted.key}, but {len(messages)} in {DETAIL}",
                 place=counted.place,
+                hint=_TWO_RUNS,
+            )
+
+
+def _agree_with_harness(details: DetailLog, path: Path) -> None:
+    """Raise EvidenceError where the harness, if it says anything, says otherwise than LoadGen."""
+    if not path.exists():
+        return
+    with _readable(path):
+        facts = metadata.parse(path.read_text(encoding="utf-8", errors="replace"), _shown(path))
+    for fact in facts:
+        logged = details.facts.get(fact.key)
+        if logged is None or logged.value != fact.value:
+            raise EvidenceError(
+                f"the harness says {fact.key} {fact.value!r}, "
+                f"but LoadGen {repr(logged.value) if logged else 'nothing'} in {DETAIL}",
+                place=fact.place,
                 hint=_TWO_RUNS,
             )
 

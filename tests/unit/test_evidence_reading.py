@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from pytest_mlperf.errors import EvidenceError
-from pytest_mlperf.evidence.reading import ACCURACY, ACCURACY_LOG, DETAIL, SUMMARY, USER_CONF, read
+from pytest_mlperf.evidence.reading import ACCURACY, ACCURACY_LOG, DETAIL, METADATA, SUMMARY, USER_CONF, read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -136,6 +136,61 @@ def test_what_was_asked_for_is_read_where_it_is_kept(write: Write, log_dir: Path
     (log_dir / USER_CONF).unlink()
     (log_dir / USER_CONF).mkdir()
     assert refusal(log_dir, None) == f"{LOGS}/{USER_CONF}: cannot be read: Is a directory"
+
+
+# What NVIDIA's harness says of a VALID run of Offline with 12.5 samples/s, and what is wrong with it.
+HARNESS = {
+    "nothing": ("{}", None),
+    "the same": (
+        '{"scenario": "Offline", "test_mode": "PerformanceOnly", "result_validity": "VALID"}',
+        None,
+    ),
+    "the same result": (
+        '{"scenario_key": "result_samples_per_second", "result_samples_per_second": 12.50}',
+        None,
+    ),
+    "null": ('{"result_validity": null, "scenario_key": "result_x", "detected_system": {}}', None),
+    "another verdict": (
+        '{\n"result_validity": "INVALID"}',
+        ":2: the harness says result_validity 'INVALID', but LoadGen 'VALID'",
+    ),
+    "another mode": (
+        '{"test_mode": "AccuracyOnly"}',
+        ":1: the harness says effective_test_mode 'AccuracyOnly', but LoadGen 'PerformanceOnly'",
+    ),
+    "another scenario": (
+        '{"scenario": "Interactive"}',
+        ":1: the harness says effective_scenario 'Server', but LoadGen 'Offline'",
+    ),
+    "another result": (
+        '{"scenario_key": "result_samples_per_second",\n"result_samples_per_second": 12.6}',
+        ":2: the harness says result_samples_per_second 12.6, but LoadGen 12.5",
+    ),
+    "a result that LoadGen does not have": (
+        '{"scenario_key": "result_x", "result_x": 1}',
+        ":1: the harness says result_x 1, but LoadGen nothing",
+    ),
+    "cut": ('{"scenario": "Off', ":1: not JSON: "),
+    "empty": ("", ":1: not JSON: "),
+    "too deep": ("[" * 100_000, ": not JSON: "),
+    "a list": ("[]", ": found another shape, allowed: a mapping"),
+}
+
+
+@pytest.mark.parametrize("name", HARNESS)
+def test_what_the_harness_says_must_be_what_loadgen_says(
+    name: str, write: Write, log_dir: Path, detail_line: DetailLine
+) -> None:
+    text, said = HARNESS[name]
+    write()
+    with (log_dir / DETAIL).open("a", encoding="utf-8") as stream:
+        stream.write(detail_line("effective_scenario", "Offline"))
+        stream.write(detail_line("result_samples_per_second", 12.5))
+    (log_dir / METADATA).write_text(text, encoding="utf-8")
+    if said is None:
+        read(log_dir, metric=None)
+    else:
+        assert refusal(log_dir, None).startswith(f"{LOGS}/{METADATA}{said}")
 
 
 def test_a_missing_folder_is_a_missing_file(log_dir: Path) -> None:
