@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from pytest_mlperf.evidence import Fact
-    from pytest_mlperf.verdict.run import Run
+    from pytest_mlperf.verdict.run import CaseRun
 
 SOURCE = "mlcommons/inference, LoadGen's user.conf"
 
@@ -77,7 +77,7 @@ _SETTINGS: Mapping[str, _Setting] = {
 }
 
 
-def as_configured(run: Run) -> Iterator[Finding]:
+def as_configured(run: CaseRun) -> Iterator[Finding]:
     """Hold what LoadGen was told to the `user.conf` beside its logs, where there is one."""
     conf = run.evidence.user_conf
     if conf is None:
@@ -103,7 +103,7 @@ def _ignored(line: Fact, count: int) -> Finding:
     )
 
 
-def _compared(run: Run, asked: Fact, logged: str, setting: _Setting) -> Finding:
+def _compared(run: CaseRun, asked: Fact, logged: str, setting: _Setting) -> Finding:
     expected = asked.value * setting.unit
     fact, told = run.evidence.detail.facts.get(logged), run.number(logged)
     if setting.whole:

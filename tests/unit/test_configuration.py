@@ -9,7 +9,7 @@ from pytest_mlperf.errors import Place
 from pytest_mlperf.evidence import DetailLog, Evidence, Fact, Summary
 from pytest_mlperf.evidence.user_conf import parse
 from pytest_mlperf.verdict.configuration import as_configured
-from pytest_mlperf.verdict.run import Run
+from pytest_mlperf.verdict.run import CaseRun
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,7 @@ def held(make_case: MakeCase, scenario: str, conf: str | None, **told: Any) -> l
     facts = {
         key: Fact(key=key, value=value, place=Place(path="detail.txt", line=1)) for key, value in told.items()
     }
-    run = Run(
+    run = CaseRun(
         case=make_case(scenario=scenario),
         benchmark=ROUND.benchmarks["bert"],
         mlperf_round=ROUND,
