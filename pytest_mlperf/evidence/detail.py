@@ -7,6 +7,9 @@ UTF-8: what is no character is replaced.
 
 A line ends with a line feed; a carriage return before it is no matter. Memory is bounded by `MOST_BYTES`,
 however long the log is: of the lines with the same key, or with the same message, the first is kept.
+
+Most of a published log are lists of the samples that were loaded, and these are the same in every run of a
+benchmark, by the seeds of the round: whoever reads many logs remembers them in `Lists`.
 """
 
 from __future__ import annotations
@@ -27,10 +30,9 @@ if TYPE_CHECKING:
 # Of all that is kept of a log, and of a line. The longest line known has 6 MB: 788,379 indices of samples.
 MOST_BYTES = 32 << 20
 
-# Most logs are shorter than the first block, and most of the others than the second.
-_FIRST_BYTES, _BLOCK_BYTES = 64 << 10, 4 << 20
+# What is read at once, and stays in the cache of the processor.
+_BLOCK_BYTES = 64 << 10
 _PREFIX = b":::MLLOG "
-_BETWEEN = b"\n" + _PREFIX
 # What LoadGen states once: no published log has two lines of such a key. Messages and loaded sets do repeat.
 _ONCE = ("requested_", "effective_", "result_", "early_stopping_", "num_errors", "sut_name", "qsl_reported_")
 # An endpoint log of MLPerf Endpoints, which rounds from v6.1 on also take.
@@ -39,6 +41,13 @@ _ENDPOINTS = b":::ENDPTS"
 _LEVELS = 200
 # The most digits that Python reads as an integer. msgspec does not count them in a value that it leaves.
 _DIGITS = 4300
+# Digits of which a longer number has so many in a row wherever it stands, looked for at every step.
+_SOME_DIGITS = 64
+_LIST = _PREFIX + b'{"key": "loaded_qsl_set", "value": ['
+# What tells one list from another. A list that is shorter than this is read every time.
+_START = slice(len(_LIST), len(_LIST) + 64)
+# Of the lists that are remembered: all of one round have 15 MB.
+_LIST_BYTES = 16 << 20
 
 
 class _Marks(msgspec.Struct, gc=False):
@@ -55,13 +64,50 @@ class _Entry(msgspec.Struct, gc=False):
 _decode = msgspec.json.Decoder(_Entry).decode
 
 
-def parse(stream: BinaryIO, path: str) -> DetailLog:
+class Lists:
+    """Lists of samples that were found whole: what begins the same in another log is not read again."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, tuple[bytes, msgspec.Raw]] = {}
+        self._left_bytes = _LIST_BYTES
+
+    def read(self, line: bytes) -> _Entry | None:
+        """Return what a long line says, None for one that Python is to read. Raises what msgspec does."""
+        head, value = self._known.get(line[_START], (None, None))
+        if value is not None and head is not None and line.startswith(head):
+            rest = line[len(head) - 1 :]
+            if len(rest) < _DIGITS:
+                entry = _decode(_LIST[len(_PREFIX) :] + rest)
+                entry.value = value
+                return entry
+        if not line.startswith(_PREFIX) or _has_long_numbers(line):
+            return None
+        entry = _decode(line[len(_PREFIX) :])
+        if not _is_flat(entry.value):
+            return None
+        if line.startswith(_LIST):
+            self._learn(line[: line.find(b"]") + 1])
+        return entry
+
+    def _learn(self, head: bytes) -> None:
+        # The line is whole JSON: what has nothing but digits and commas is a list of numbers.
+        if len(head) < _START.stop or head[len(_LIST) : -1].translate(None, b"0123456789,"):
+            return
+        self._left_bytes -= len(head)
+        if self._left_bytes < 0:
+            self._known.clear()
+            self._left_bytes = _LIST_BYTES - len(head)
+        self._known[head[_START]] = head, msgspec.Raw(memoryview(head)[len(_LIST) - 1 :])
+
+
+def parse(stream: BinaryIO, path: str, lists: Lists | None = None) -> DetailLog:
     """Parse a detail log.
 
+    lists: what other logs have taught, and this one will
     Every message is told, but the place of one that repeats is the place of the first.
     Raises EvidenceError naming the line that is cut or is not of this format.
     """
-    log = _Log(path)
+    log = _Log(path, lists or Lists())
     for block in _blocks(stream):
         log.read(block)
     if not log.found:
@@ -80,8 +126,8 @@ _DIED = "did the harness die? see stderr.txt of the case"
 def _blocks(stream: BinaryIO) -> Iterator[bytes]:
     """Yield whole lines. What has no line end is the end of the file, or a line that is too long."""
     parts: list[bytes] = []
-    size, left = _FIRST_BYTES, MOST_BYTES
-    while left > 0 and (part := stream.read(min(size, left))):
+    left = MOST_BYTES
+    while left > 0 and (part := stream.read(min(_BLOCK_BYTES, left))):
         end = part.rfind(b"\n") + 1
         parts.append(part[:end] or part)
         left -= len(part)
@@ -89,7 +135,6 @@ def _blocks(stream: BinaryIO) -> Iterator[bytes]:
             yield b"".join(parts)
             parts = [part[end:]]
             left = MOST_BYTES - len(parts[0])
-        size = _BLOCK_BYTES
     if any(parts):
         yield b"".join(parts)
 
@@ -127,50 +172,46 @@ class _Log:
     conflicts:         by key, its first line, and the first that says otherwise
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, lists: Lists) -> None:
         self.found: dict[str, tuple[int, msgspec.Raw]] = {}
         self.errors: list[Fact] = []
         self.warnings: list[Fact] = []
         self.conflicts: dict[str, tuple[Fact, Fact]] = {}
         self._path = path
+        self._lists = lists
         self._lines = 0
         self._kept_bytes = 0
         self._said: dict[tuple[str, bytes], Fact] = {}
 
     def read(self, block: bytes) -> None:
         """Read lines. Raises EvidenceError naming the first that is wrong."""
+        if not block.endswith(b"\n"):
+            raise _cut(block, Place(path=self._path, line=self._lines + 1))
         found = self.found
-        texts = self._texts(block)
-        for number, text in enumerate(texts, start=self._lines + 1):
-            try:
-                entry = _decode(text)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                entry = _checked(text, Place(path=self._path, line=number))
-            key, value, marks = entry.key, entry.value, entry.metadata
-            if len(value) > _LEVELS:
-                self._check_levels(value, number)
-            if key not in found:
-                found[key] = number, value
-                self._kept_bytes += len(text)
-            elif key.startswith(_ONCE):
-                self._compare(key, value, number)
+        for number, line in enumerate(BytesIO(block), start=self._lines + 1):
+            entry = self._entry(line) or _checked(line, Place(path=self._path, line=number))
+            if entry.key not in found:
+                found[entry.key] = number, entry.value
+                self._kept_bytes += len(line)
+            elif entry.key.startswith(_ONCE):
+                self._compare(entry.key, entry.value, number)
+            marks = entry.metadata
             if marks.is_error or marks.is_warning:
                 self._hear(entry, number)
-        self._lines += len(texts)
+        self._lines = number
         if self._kept_bytes > MOST_BYTES:
             what = f"found more than {MOST_BYTES >> 20} MiB of different keys and messages"
             raise EvidenceError(what, place=Place(path=self._path, line=self._lines))
 
-    def _texts(self, block: bytes) -> list[bytes]:
-        """Return what stands between the prefixes and the ends of lines."""
-        if block.startswith(_PREFIX) and block.endswith(b"\n") and not _has_long_numbers(block):
-            texts = block.split(_BETWEEN)
-            texts[0] = texts[0][len(_PREFIX) :]
-            texts[-1] = texts[-1][:-1]
-            if b"\n" not in b"".join(texts):
-                return texts
-        lines = enumerate(BytesIO(block), start=self._lines + 1)
-        return [_text(line, Place(path=self._path, line=number)) for number, line in lines]
+    def _entry(self, line: bytes) -> _Entry | None:
+        """Return what a line says, None for one that is to be read by Python."""
+        try:
+            if len(line) >= _DIGITS:
+                return self._lists.read(line)
+            entry = _decode(line[len(_PREFIX) :]) if line.startswith(_PREFIX) else None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        return entry if entry is None or len(entry.value) <= _LEVELS or _is_flat(entry.value) else None
 
     def _compare(self, key: str, value: msgspec.Raw, number: int) -> None:
         first = _Facts(self.found, self._path)[key]
@@ -192,40 +233,36 @@ class _Log:
         if entry.metadata.is_warning:
             self.warnings.append(fact)
 
-    def _check_levels(self, value: msgspec.Raw, number: int) -> None:
-        text = bytes(value)
-        if text.find(b"[", 1) < 0 and text.find(b"{", 1) < 0:
-            return
-        if text.count(b"[") + text.count(b"{") > _LEVELS:
-            _checked(b'{"key": "", "metadata": {}, "value": %b}' % text, Place(path=self._path, line=number))
+
+def _is_flat(value: msgspec.Raw) -> bool:
+    """Return whether a value can have no more levels than are read."""
+    text = bytes(value)
+    if text.find(b"[", 1) < 0 and text.find(b"{", 1) < 0:
+        return True
+    return text.count(b"[") + text.count(b"{") <= _LEVELS
 
 
 def _has_long_numbers(block: bytes) -> bool:
     """Return whether there may be a number of too many digits: it would fill one of these parts."""
-    step = _DIGITS // 2
-    return any(block[at : at + step].isdigit() for at in range(0, len(block), step))
+    step = _DIGITS - _SOME_DIGITS
+    return any(block[at : at + _SOME_DIGITS].isdigit() for at in range(0, len(block), step))
 
 
-def _text(line: bytes, place: Place) -> bytes:
-    """Return what stands between the prefix of a line and its end."""
-    if not line.endswith(b"\n"):
-        if len(line) >= MOST_BYTES:
-            raise EvidenceError(f"the line is longer than {MOST_BYTES >> 20} MiB", place=place)
-        raise EvidenceError("the last line is cut", place=place, hint=_DIED)
+def _cut(line: bytes, place: Place) -> EvidenceError:
+    if len(line) >= MOST_BYTES:
+        return EvidenceError(f"the line is longer than {MOST_BYTES >> 20} MiB", place=place)
+    return EvidenceError("the last line is cut", place=place, hint=_DIED)
+
+
+def _checked(line: bytes, place: Place) -> _Entry:
+    """Return what a line says. Raises EvidenceError naming what is wrong with it."""
     if line.startswith(_ENDPOINTS):
         raise EvidenceError("an endpoint log, not LoadGen's; not judged by this version", place=place)
     if not line.startswith(_PREFIX):
         found, allowed = line[:40].decode(errors="replace"), _PREFIX.decode()
         raise EvidenceError(f"found {found!r}, allowed: lines that start with {allowed!r}", place=place)
-    text = line[len(_PREFIX) : -1]
-    _checked(text, place)
-    return text
-
-
-def _checked(text: bytes, place: Place) -> _Entry:
-    """Return what a line says. Raises EvidenceError naming what is wrong with it."""
     try:
-        entry = json.loads(text.decode(errors="replace"))
+        entry = json.loads(line[len(_PREFIX) : -1].decode(errors="replace"))
     except (ValueError, RecursionError) as error:
         hint = "LoadGen escapes no text, and writes numbers such as inf"
         raise EvidenceError(f"not JSON: {error}", place=place, hint=hint) from error

@@ -41,16 +41,16 @@ def parse(text: str, path: str, patterns: Mapping[str, re.Pattern[str]]) -> tupl
 def _lines(text: str, path: str, patterns: Mapping[str, re.Pattern[str]]) -> Iterator[Line]:
     # As a file in text mode does it: str.splitlines would also split at form feeds.
     for number, line in enumerate(io.StringIO(text, newline=None), start=1):
-        place = Place(path=path, line=number)
-        metrics = {
-            metric: Fact(key=metric, value=_number(match[1], place), place=place)
-            for metric, pattern in patterns.items()
-            if (match := pattern.match(line))
-        }
+        found = {metric: match[1] for metric, pattern in patterns.items() if (match := pattern.match(line))}
         sha256 = _HASH.match(line)
-        if metrics or sha256:
+        if found or sha256:
+            place = Place(path=path, line=number)
             yield Line(
-                metrics=metrics, sha256=Fact(key="hash", value=sha256[1], place=place) if sha256 else None
+                metrics={
+                    metric: Fact(key=metric, value=_number(value, place), place=place)
+                    for metric, value in found.items()
+                },
+                sha256=Fact(key="hash", value=sha256[1], place=place) if sha256 else None,
             )
 
 
