@@ -53,11 +53,21 @@ class Ruling:
 
     def but(self, severity: Severity | None) -> Ruling:
         """Return the ruling with another severity, where one is given."""
-        return replace(self, severity=severity) if severity else self
+        return self._with(severity or self.severity, self.forbidden)
 
     def forbidden_if(self, forbidden: bool) -> Ruling:
         """Return the ruling of a rule that, unless this holds, is only the checker's own."""
-        return replace(self, forbidden=forbidden or self.severity == "fail")
+        return self._with(self.severity, forbidden or self.severity == "fail")
+
+    def worth_knowing(self) -> Ruling:
+        """Return the ruling of what no rule forbids."""
+        return self._with(self.severity, forbidden=False)
+
+    def _with(self, severity: Severity, forbidden: bool) -> Ruling:
+        # Not dataclasses.replace, which is slow: a published round has a hundred thousand rulings.
+        if severity == self.severity and forbidden is self.forbidden:
+            return self
+        return Ruling(rule=self.rule, finding=self.finding, severity=severity, forbidden=forbidden)
 
     def explained(self) -> Finding:
         """Return the finding with the round's checker in its source, where that does not reject for it."""

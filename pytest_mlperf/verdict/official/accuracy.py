@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.verdict import margin
@@ -115,7 +115,7 @@ def mode(terms: Terms, run: AccuracyRun) -> Iterator[Ruling]:
     """Note a log that is not of an accuracy run; rounds have accepted such."""
     fact = run.log.facts.get("effective_test_mode")
     ruling = terms.ruling("mode", " or ".join(_MODES), fact, satisfied=shown(fact) in _MODES)
-    yield replace(ruling, forbidden=False)
+    yield ruling.worth_knowing()
 
 
 def judge(terms: Terms, run: AccuracyRun) -> Iterator[Ruling]:

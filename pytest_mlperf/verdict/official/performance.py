@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.verdict import margin
@@ -78,7 +78,7 @@ def samples(terms: Terms, log: DetailLog) -> Iterator[Ruling]:
 def seeds(terms: Terms, log: DetailLog) -> Iterator[Ruling]:
     """Hold the seeds to the round's, and those of TEST05 to its own."""
     expected = terms.round.test05_seeds if terms.test == "TEST05" else terms.round.seeds
-    for name, seed in asdict(expected).items() if expected else ():
+    for name, seed in vars(expected).items() if expected else ():
         fact = log.facts.get(f"effective_{name}_rng_seed")
         yield terms.ruling("seeds", f"{name} {seed}", fact, satisfied=_is(fact, seed))
 
