@@ -11,7 +11,7 @@ import pytest
 from pytest_mlperf.errors import ConfigurationError
 from pytest_mlperf.plugin import output
 from pytest_mlperf.rounds import checker
-from pytest_mlperf.submission import round_of
+from pytest_mlperf.submission import Tree, round_of
 from pytest_mlperf.submission.records import PublishedTree
 
 if TYPE_CHECKING:
@@ -56,12 +56,8 @@ class Audit:
         name = self.config.getoption("mlperf_round") or round_of(self._path)
         if name not in checker.names():
             raise ConfigurationError(f"--mlperf-round: found '{name}', allowed: {', '.join(checker.names())}")
-        return PublishedTree(
-            path=self._path,
-            round=checker.load(name),
-            level=self.config.getoption("mlperf_level"),
-            output=output.folder(self.config),
-        )
+        tree = Tree(self._path, round=name, level=self.config.getoption("mlperf_level"))
+        return PublishedTree(tree, output=output.folder(self.config))
 
     def parameters(self) -> Iterator[Any]:
         """Give the cases as parameters, each with its id and its markers."""

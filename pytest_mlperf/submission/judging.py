@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pytest_mlperf.errors import EvidenceError
@@ -13,9 +14,9 @@ from pytest_mlperf.verdict.official import Ruling, Terms, accuracy, compliance, 
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from pathlib import Path
 
-    from pytest_mlperf.rounds.checker import Benchmark, CheckerRound
+    from pytest_mlperf.rounds.checker import CheckerRound
+    from pytest_mlperf.submission.reading import Reader
     from pytest_mlperf.verdict.official import Level
 
 # unchecked: what is wrong around a result keeps the round's checker from looking at it; error: unreadable.
@@ -57,8 +58,6 @@ class SystemUnderAudit:
     flaws: what is untidy in the whole submission
     """
 
-    tree: Path
-    submission: layout.Submission
     description: Mapping[str, Any] | None
     names: Mapping[str, str]
     flaws: tuple[str, ...] = ()
@@ -66,42 +65,46 @@ class SystemUnderAudit:
 
     @classmethod
     def read(
-        cls, tree: Path, submission: layout.Submission, system: str, flaws: tuple[str, ...]
+        cls, reader: Reader, submission: layout.Submission, system: str, flaws: tuple[str, ...]
     ) -> SystemUnderAudit:
         """Read what a submission says of a system; what cannot be read is kept as its error."""
-        found = cls(tree=tree, submission=submission, description=None, names={}, flaws=flaws)
         try:
-            names = reading.mapping(submission.folder / "model_mapping.json", tree)
-            path = submission.folder / "systems" / f"{system}.json"
-            description = reading.mapping(path, tree)
+            names = reader.mapping(f"{submission.path}/model_mapping.json")
+            description = reader.mapping(f"{submission.path}/systems/{system}.json")
         except EvidenceError as error:
-            return replace(found, error=error)
+            return cls(description=None, names={}, flaws=flaws, error=error)
         own = names if names and submission.division == "open" else {}
-        return replace(
-            found,
-            description=description,
-            names={key: name for key, name in own.items() if isinstance(name, str)},
+        texts = {key: name for key, name in own.items() if isinstance(name, str)}
+        return cls(description=description, names=texts, flaws=flaws)
+
+    def terms(self, folder: layout.ScenarioFolder, round_: CheckerRound, level: Level) -> Terms | None:
+        """Return what a result of the system is held to, None for a directory that is none of the round's."""
+        benchmark = round_.benchmark(folder.benchmark, self.names)
+        if benchmark is None:
+            return None
+        description = self.description or {}
+        kind = str(description.get("system_type"))
+        return Terms(
+            round=round_,
+            benchmark=benchmark,
+            scenario=folder.scenario,
+            division=folder.submission.division,
+            category=files.CATEGORIES.get(kind, kind),
+            level=level,
+            is_network=str(description.get("is_network")).lower() == "true",
         )
 
 
-def judge(
-    system: SystemUnderAudit,
-    folder: layout.ScenarioFolder,
-    together: tuple[layout.ScenarioFolder, ...],
-    round_: CheckerRound,
-    level: Level,
-) -> Iterator[AuditedResult]:
-    """Give the results of a directory as they are judged.
-
-    together: the directories of the same system and benchmark
-    """
-    audited = list(_audited(system, folder, together, round_, level))
-    accepted = all(_stands(result, round_, level) for result in audited)
-    for result in audited:
-        yield replace(result, accepted=accepted)
+def modes(terms: Terms | None) -> tuple[Mode, ...]:
+    """Return what is judged of a directory: its files, its runs, the compliance tests that it must have."""
+    return (FILES, PERFORMANCE, ACCURACY, *(_tests(terms) if terms else ()))
 
 
-def _stands(result: AuditedResult, round_: CheckerRound, level: Level) -> bool:
+def _tests(terms: Terms) -> tuple[Mode, ...]:
+    return () if terms.division == "open" else terms.benchmark.compliance
+
+
+def stands(result: AuditedResult, round_: CheckerRound, level: Level) -> bool:
     """Whether the scenario's result stands with this. An open submission need not reach the accuracy."""
     open_accuracy = result.mode == ACCURACY and result.folder.submission.division == "open"
     if open_accuracy and result.outcome == "invalid":
@@ -110,45 +113,8 @@ def _stands(result: AuditedResult, round_: CheckerRound, level: Level) -> bool:
     return result.outcome == "valid"
 
 
-def _audited(
-    system: SystemUnderAudit,
-    folder: layout.ScenarioFolder,
-    together: tuple[layout.ScenarioFolder, ...],
-    round_: CheckerRound,
-    level: Level,
-) -> Iterator[AuditedResult]:
-    benchmark = round_.benchmark(folder.benchmark, system.names)
-    if benchmark is None:
-        unknown = _unknown_benchmark(folder, round_)
-        for mode in (FILES, PERFORMANCE, ACCURACY):
-            yield _result(system, folder, mode, [unknown], gated=mode != FILES)
-        return
-    kind = str((system.description or {}).get("system_type"))
-    terms = Terms(
-        round=round_,
-        benchmark=benchmark,
-        scenario=folder.scenario,
-        division=folder.submission.division,
-        category=files.CATEGORIES.get(kind, kind),
-        level=level,
-        is_network=str((system.description or {}).get("is_network")).lower() == "true",
-    )
-    yield from _Audit(system=system, folder=folder, terms=terms).results(together)
-
-
-def modes(system: SystemUnderAudit, folder: layout.ScenarioFolder, round_: CheckerRound) -> tuple[Mode, ...]:
-    """Return what of a directory is judged, without a look at its logs."""
-    benchmark = round_.benchmark(folder.benchmark, system.names)
-    tests = compliance_tests(benchmark, folder.submission.division) if benchmark else ()
-    return (FILES, PERFORMANCE, ACCURACY, *tests)
-
-
-def compliance_tests(benchmark: Benchmark, division: str) -> tuple[str, ...]:
-    """Return the compliance tests that a benchmark needs in a division."""
-    return () if division == "open" else benchmark.compliance
-
-
-def _unknown_benchmark(folder: layout.ScenarioFolder, round_: CheckerRound) -> Ruling:
+def unknown(folder: layout.ScenarioFolder, round_: CheckerRound) -> Iterator[AuditedResult]:
+    """Give the results of a directory that holds none of the round's benchmarks."""
     found = Finding(
         rule="benchmark",
         expected=f"a benchmark of {round_.name}",
@@ -156,48 +122,58 @@ def _unknown_benchmark(folder: layout.ScenarioFolder, round_: CheckerRound) -> R
         satisfied=False,
         source=f"MLPerf Inference {round_.name}",
     )
-    return Ruling(rule="benchmark", finding=found, severity="fail")
+    for mode in modes(None):
+        yield AuditedResult(
+            folder=folder,
+            benchmark=None,
+            mode=mode,
+            path=path_of(folder, mode),
+            rulings=(Ruling(rule="benchmark", finding=found, severity="fail"),),
+            error=None,
+            outcome="invalid" if mode == FILES else "unchecked",
+        )
 
 
-def _result(
-    system: SystemUnderAudit, folder: layout.ScenarioFolder, mode: Mode, rulings: list[Ruling], *, gated: bool
-) -> AuditedResult:
-    return AuditedResult(
-        folder=folder,
-        benchmark=None,
-        mode=mode,
-        path=path_of(system, folder, mode),
-        rulings=tuple(rulings),
-        error=None,
-        outcome="unchecked" if gated else "invalid",
-    )
-
-
-def path_of(system: SystemUnderAudit, folder: layout.ScenarioFolder, mode: Mode) -> str:
-    """Return the path of a run's directory, from the tree."""
-    own = {FILES: folder.results, PERFORMANCE: folder.run, ACCURACY: folder.accuracy}
-    return own.get(mode, folder.compliance / mode).relative_to(system.tree).as_posix()
+def path_of(folder: layout.ScenarioFolder, mode: Mode) -> str:
+    """Return the directory of a run, from the tree."""
+    if mode == FILES:
+        return folder.path
+    if mode == PERFORMANCE:
+        return f"{folder.path}/performance/run_1"
+    return f"{folder.path}/accuracy" if mode == ACCURACY else f"{folder.compliance_path}/{mode}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Audit:
+class Audit:
     """The audit of one directory of results."""
 
+    reader: Reader
     system: SystemUnderAudit
     folder: layout.ScenarioFolder
     terms: Terms
 
-    def results(self, together: tuple[layout.ScenarioFolder, ...]) -> Iterator[AuditedResult]:
+    def results(self) -> Iterator[AuditedResult]:
         """Give its results: the files around it first, which may keep a checker from the rest."""
-        around = self._attempt(FILES, [], lambda: None, lambda _: self._around(together))
+        around = self._attempt(FILES, [], _nothing, lambda _: self._around())
         yield around
-        accuracy_files = files.accuracy_files(self.terms, layout.files(self.folder.accuracy))
+        accuracy_files = files.accuracy_files(self.terms, self._listing("accuracy").files)
         gates = [ruling for ruling in around.rulings if ruling.gates]
         closed = self._rejected([*gates, accuracy_files]) or around.outcome == "error"
         yield self._gated(self._performance(), closed=closed)
         yield self._gated(self._accuracy(accuracy_files), closed=closed)
-        for test in compliance_tests(self.terms.benchmark, self.terms.division):
+        for test in _tests(self.terms):
             yield self._compliance(replace(self.terms, test=test))
+
+    def _listing(self, name: str) -> layout.Listing:
+        return self.reader.listing(f"{self.folder.path}/{name}")
+
+    @cached_property
+    def _runs(self) -> layout.Listing:
+        return self._listing("performance")
+
+    @cached_property
+    def _run(self) -> layout.Listing:
+        return self._listing("performance/run_1") if "run_1" in self._runs.folders else layout.NOTHING
 
     def _rejected(self, rulings: Iterable[Ruling]) -> bool:
         return any(ruling.rejects(self.terms.level) for ruling in rulings)
@@ -231,63 +207,57 @@ class _Audit:
             folder=self.folder,
             benchmark=self.terms.benchmark.name,
             mode=mode,
-            path=path_of(self.system, self.folder, mode),
+            path=path_of(self.folder, mode),
             rulings=tuple(rulings),
             error=error,
             outcome=outcome,
             log=log,
         )
 
-    def _around(self, together: tuple[layout.ScenarioFolder, ...]) -> Iterator[Ruling]:
+    def _around(self) -> Iterator[Ruling]:
         if self.system.error:
             raise self.system.error
-        folder, terms, tree = self.folder, self.terms, self.system.tree
+        folder, terms = self.folder, self.terms
         yield files.tidiness(terms, self.system.flaws)
         yield from files.system(terms, folder.submission.submitter, self.system.description)
         yield files.scenario_allowed(terms)
-        yield files.missing_scenarios(terms, frozenset(each.scenario for each in together))
-        described = reading.implementation(folder, tree, terms)
-        yield from files.measurements(terms, layout.file_sizes(folder.measurements), described)
-        code = reading.has_code(folder, tree, terms)
+        yield files.missing_scenarios(terms, folder.together)
+        sizes = layout.file_sizes(self.reader.place(folder.measurements_path))
+        described = reading.implementation(self.reader, folder, sizes or (), terms)
+        yield from files.measurements(terms, sizes, described)
+        code = reading.has_code(self.reader, folder, terms)
         if code is not None:
             yield files.code(terms, found=code)
-        power = layout.files(folder.power)
-        if power is not None:
+        if "power" in self._runs.folders:
+            power, ranging = (self._listing(f"performance/{name}").files for name in ("power", "ranging"))
             yield from files.power_measurements(terms, reading.measurement_names(folder))
-            yield from files.power_files(terms, power, layout.files(folder.ranging), layout.files(folder.run))
+            yield from files.power_files(terms, power, ranging, self._run.files)
 
     def _performance(self) -> AuditedResult:
-        has_power = self.folder.power.is_dir()
-        listed = files.performance_files(self.terms, layout.files(self.folder.run), has_power=has_power)
-        tree = self.system.tree
-        return self._attempt(
-            PERFORMANCE,
-            [listed],
-            lambda: reading.detail_log(self.folder.run, tree, self.terms),
-            self._performance_rulings,
-        )
+        has_power = "power" in self._runs.folders
+        listed = files.performance_files(self.terms, self._run.files, has_power=has_power)
+        path = path_of(self.folder, PERFORMANCE)
+        read = partial(self.reader.detail_log, path, self.terms)
+        return self._attempt(PERFORMANCE, [listed], read, self._performance_rulings)
 
     def _performance_rulings(self, log: DetailLog) -> Iterator[Ruling]:
         yield from performance.judge(self.terms, log)
         if self.terms.level == "strict":
-            summary = reading.summary_log(self.folder.run, self.system.tree)
+            summary = self.reader.summary_log(path_of(self.folder, PERFORMANCE))
             yield from performance.agreement(self.terms, log, summary)
 
     def _accuracy(self, listed: Ruling) -> AuditedResult:
-        return self._attempt(
-            ACCURACY,
-            [listed],
-            lambda: reading.accuracy_run(self.folder, self.system.tree, self.terms),
-            lambda run: accuracy.judge(self.terms, run),
-        )
+        read = partial(reading.accuracy_run, self.reader, path_of(self.folder, ACCURACY), self.terms)
+        return self._attempt(ACCURACY, [listed], read, partial(accuracy.judge, self.terms))
 
     def _compliance(self, terms: Terms) -> AuditedResult:
-        return self._attempt(
-            str(terms.test),
-            [],
-            lambda: reading.compliance_run(self.folder, self.system.tree, terms),
-            lambda run: compliance.judge(terms, run),
-        )
+        test = str(terms.test)
+        read = partial(reading.compliance_run, self.reader, path_of(self.folder, test), terms)
+        return self._attempt(test, [], read, partial(compliance.judge, terms))
+
+
+def _nothing() -> None:
+    """Read nothing."""
 
 
 # What keeps a checker from looking at one of the runs.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,8 +16,7 @@ from pytest_mlperf.errors import Place
 from pytest_mlperf.evidence import Evidence, Fact, Summary
 from pytest_mlperf.matrix import METRIC_MODES
 from pytest_mlperf.record import Measurement, PublishedCase, Record
-from pytest_mlperf.submission.judging import ACCURACY, FILES, PERFORMANCE, judge, modes, path_of
-from pytest_mlperf.submission.tree import groups
+from pytest_mlperf.submission.judging import ACCURACY, FILES, PERFORMANCE, path_of
 from pytest_mlperf.verdict.margins import constraints
 from pytest_mlperf.verdict.official import number
 from pytest_mlperf.verdict.run import Run
@@ -28,96 +27,73 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.evidence import DetailLog
     from pytest_mlperf.record import Ending
-    from pytest_mlperf.rounds.checker import CheckerRound
+    from pytest_mlperf.submission.auditing import Tree
     from pytest_mlperf.submission.judging import AuditedResult
     from pytest_mlperf.submission.layout import ScenarioFolder
-    from pytest_mlperf.submission.tree import Group
     from pytest_mlperf.verdict import Finding
     from pytest_mlperf.verdict.official import Level, Ruling
 
+_SUFFIXES: Mapping[str, str] = {str(mode): suffix for mode, suffix in METRIC_MODES.items()}
 _MODES = {PERFORMANCE: "PerformanceOnly", ACCURACY: "AccuracyOnly"}
 # What has a meaning of its own in the names of tests.
 _BRACKETS = str.maketrans("[]", "()")
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Source:
-    """Where a case comes from: a directory among its neighbours, and which of its runs."""
-
-    group: Group
-    folder: ScenarioFolder
-    mode: str
-
-
-@dataclass(kw_only=True)
 class PublishedTree:
-    """A submission tree, and its runs as cases.
+    """A submission tree, and its runs as cases."""
 
-    output: the folder that places of logs are told from
-    """
-
-    path: Path
-    round: CheckerRound
-    level: Level
-    output: Path
+    def __init__(self, tree: Tree, *, output: Path) -> None:
+        """Take a tree, and the folder that places of logs are told from."""
+        self._tree = tree
+        self._output = output
+        self._judged: tuple[ScenarioFolder, Mapping[str, AuditedResult]] | None = None
 
     @cached_property
     def cases(self) -> Mapping[str, PublishedCase]:
         """The cases by id, in the order of the tree. Raises OSError for one that cannot be read."""
-        return {case.id: case for case, _ in self._listed.values()}
+        return {case_id: case for case_id, (case, _, _) in self._listed.items()}
 
     @cached_property
-    def _listed(self) -> Mapping[str, tuple[PublishedCase, _Source]]:
-        listed: dict[str, tuple[PublishedCase, _Source]] = {}
-        for group in groups(self.path, self.round):
-            for folder in group.folders:
-                for mode in modes(group.system, folder, self.round):
-                    source = _Source(group=group, folder=folder, mode=mode)
-                    case = self._case(source, scenario=folder.scenario)
-                    if case.id in listed:
-                        # Two directories of one scenario: `offline` beside `Offline`.
-                        case = self._case(source, scenario=folder.name)
-                    listed[case.id] = (case, source)
+    def _listed(self) -> Mapping[str, tuple[PublishedCase, ScenarioFolder, str]]:
+        listed: dict[str, tuple[PublishedCase, ScenarioFolder, str]] = {}
+        for folder in self._tree.folders():
+            for mode in self._tree.modes(folder):
+                case = self._case(folder, mode, scenario=folder.scenario)
+                if case.id in listed:
+                    # Two directories of one scenario: `offline` beside `Offline`.
+                    case = self._case(folder, mode, scenario=folder.name)
+                listed[case.id] = case, folder, mode
         return listed
 
-    def _case(self, source: _Source, *, scenario: str) -> PublishedCase:
-        folder, system = source.folder, source.group.system
-        mode = _MODES.get(source.mode, source.mode)
-        kind = (system.description or {}).get("system_type")
+    def _case(self, folder: ScenarioFolder, run: str, *, scenario: str) -> PublishedCase:
+        mode = _MODES.get(run, run)
         of, by = folder.submission.division, folder.submission.submitter
-        name = f"{of}-{by}-{folder.system}-{scenario}-{METRIC_MODES.get(mode, mode)}"  # type: ignore[call-overload]
+        name = f"{of}-{by}-{folder.system}-{scenario}-{_SUFFIXES.get(mode, mode)}"
         return PublishedCase(
             id=f"{folder.benchmark}-{name}".translate(_BRACKETS),
             metric_name=name,
-            round=self.round.name,
-            conformance=self.level,
+            round=self._tree.round.name,
+            conformance=self._tree.level,
             division=of,
             submitter=by,
-            category=kind if isinstance(kind, str) else None,
+            category=self._tree.category(folder),
             sku=folder.system,
             benchmark=folder.benchmark,
             scenario=folder.scenario,
             mode=mode,
-            place=Place(path=path_of(system, folder, source.mode)),
+            place=Place(path=path_of(folder, run)),
         )
 
     def record(self, case_id: str) -> Record:
         """Return the record of a case; its neighbours of the same scenario are kept for the next one."""
         started = time.monotonic()
-        case, source = self._listed[case_id]
-        results = self._judged(source)
-        record = _record(case, results[source.mode], results, self.level)
-        logs = os.path.relpath(self.path / case.place.path, self.output)
+        case, folder, mode = self._listed[case_id]
+        if self._judged is None or self._judged[0] is not folder:
+            self._judged = folder, {result.mode: result for result in self._tree.judge(folder)}
+        results = self._judged[1]
+        record = _record(case, results[mode], results, self._tree.level)
+        logs = os.path.relpath(self._tree.path / case.place.path, self._output)
         return replace(record, folder=logs, duration_s=round(time.monotonic() - started, 3))
-
-    def _judged(self, source: _Source) -> Mapping[str, AuditedResult]:
-        if self._last is None or self._last[0] is not source.folder:
-            group = source.group
-            results = judge(group.system, source.folder, group.folders, self.round, self.level)
-            self._last = (source.folder, {result.mode: result for result in results})
-        return self._last[1]
-
-    _last: tuple[ScenarioFolder, Mapping[str, AuditedResult]] | None = None
 
 
 def _record(

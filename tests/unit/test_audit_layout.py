@@ -99,10 +99,10 @@ def test_an_unknown_round(tmp_path: Path) -> None:
 
 def test_the_files_of_a_directory(tmp_path: Path) -> None:
     grown(tmp_path, ["a/b.txt", "a/c/d.txt"])
-    assert layout.files(tmp_path / "a") == frozenset({"b.txt"})
+    assert layout.listing(tmp_path / "a").files == frozenset({"b.txt"})
     assert layout.file_sizes(tmp_path / "a") == {"b.txt": 0}
-    assert layout.files(tmp_path / "nowhere") is None
-    assert layout.files(tmp_path / "a" / "b.txt") is None
+    assert layout.listing(tmp_path / "nowhere").files is None
+    assert layout.listing(tmp_path / "a" / "b.txt").files is None
     assert layout.file_sizes(tmp_path / "nowhere") is None
 
 

@@ -1,52 +1,28 @@
-"""A submission tree as it is walked: the directories of one system and benchmark, side by side."""
+"""The round of a submission tree, where nobody names it: each round has its own seeds."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.errors import ConfigurationError, EvidenceError
 from pytest_mlperf.evidence import detail
 from pytest_mlperf.rounds import checker
-from pytest_mlperf.submission import layout, reading, tidiness
-from pytest_mlperf.submission.judging import SystemUnderAudit
+from pytest_mlperf.submission import layout, reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from pytest_mlperf.evidence import DetailLog
-    from pytest_mlperf.rounds.checker import CheckerRound
     from pytest_mlperf.submission.layout import ScenarioFolder
 
 _LOOKED_AT = 25
 """Logs that tell the round of a tree: they need not all be whole, nor all of the round."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Group:
-    """The directories of one system and benchmark: a scenario may be missing among them."""
-
-    system: SystemUnderAudit
-    folders: tuple[ScenarioFolder, ...]
-
-
-def groups(path: Path, round_: CheckerRound) -> Iterator[Group]:
-    """Give the directories of results of a tree, in order of their names. Raises OSError."""
-    for submission in layout.submissions(path):
-        untidy = round_.severity("tidiness") != "off"
-        flaws = tuple(tidiness.flaws(submission.folder)) if untidy else ()
-        folders = layout.scenario_folders(submission, round_.layout)
-        for system, of_system in groupby(folders, key=lambda folder: folder.system):
-            under_audit = SystemUnderAudit.read(path, submission, system, flaws)
-            for _, of_benchmark in groupby(of_system, key=lambda folder: folder.benchmark):
-                yield Group(system=under_audit, folders=tuple(of_benchmark))
-
-
 def round_of(path: Path) -> str:
-    """Return the round of a tree, by the seeds in its logs: each round has its own.
+    """Return the round of a tree, by the seeds in its logs.
 
     Raises ConfigurationError where they tell none, and OSError for a tree that cannot be read.
     """
@@ -71,7 +47,7 @@ def _round_of(folder: ScenarioFolder) -> Iterator[str | None]:
     """Give the round of a log; None for a log of none that is known, nothing for one that is unreadable."""
     path = folder.run / reading.DETAIL
     try:
-        with path.open("rb", buffering=0) as stream:
+        with path.open("rb") as stream:
             log = detail.parse(stream, str(path))
     except (OSError, EvidenceError):
         return
