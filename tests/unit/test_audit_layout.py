@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_mlperf.errors import ConfigurationError
-from pytest_mlperf.submission import audit, layout
+from pytest_mlperf.submission import Tree, audit, layout
+from tests.submissions import SYSTEM, Submission
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,3 +128,51 @@ def test_a_description_that_cannot_be_read(text: str, tmp_path: Path) -> None:
     around = [result for result in results if result.mode == "files"]
     assert {result.outcome for result in around} == {"error"}
     assert "closed/Acme/systems/A.json" in str(around[0].error)
+
+
+def test_a_directory_is_listed_without_its_logs_and_judged_alone(tmp_path: Path) -> None:
+    submission = Submission(
+        round="v5.1", category="edge", scenarios=("MultiStream", "Offline", "SingleStream")
+    )
+    tree = Tree(submission.write(tmp_path), round="v5.1")
+    found = [(f.submission.submitter, f.system, f.benchmark, f.scenario, f.tests()) for f in tree.folders()]
+    tests = ("TEST01", "TEST04")
+    assert found == [("Acme", SYSTEM, "resnet", name, tests) for name in submission.scenarios]
+    *_, last = tree.folders()
+    assert tree.benchmark(last) == "resnet"
+    assert tree.modes(last) == ("files", "performance", "accuracy", *tests)
+    assert tree.judge(last) == [r for r in audit(tmp_path, round="v5.1") if r.folder == last]
+
+
+def test_a_directory_of_no_benchmark_has_modes_too(tmp_path: Path) -> None:
+    tree = Tree(grown(tmp_path, OLD), round="v2.0")
+    *_, last = tree.folders()
+    assert tree.benchmark(last) is None
+    assert tree.modes(last) == tuple(result.mode for result in tree.judge(last))
+    assert last.tests() == ()
+
+
+def test_a_tree_is_named_by_text_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = list(audit(grown(tmp_path, OLD), round="v2.0"))
+    monkeypatch.chdir(tmp_path)
+    for name in (str(tmp_path), f"{tmp_path}/", ".", "./closed/.."):
+        assert [result.path for result in audit(name, round="v2.0")] == [result.path for result in results]
+
+
+def test_several_processes_give_the_same_results_in_the_same_order(tmp_path: Path) -> None:
+    submission = Submission(round="v5.1", category="edge", scenarios=("SingleStream", "Offline"))
+    submission.files[f"{submission.run('Offline')}/mlperf_log_detail.txt"] = "cut"
+    tree = grown(submission.write(tmp_path), OLD)
+    alone = list(audit(tree, round="v5.1"))
+    apart = list(audit(tree, round="v5.1", processes=2))
+    assert [(r.path, r.mode, r.outcome, r.accepted, r.rulings, r.folder, str(r.error)) for r in apart] == [
+        (r.path, r.mode, r.outcome, r.accepted, r.rulings, r.folder, str(r.error)) for r in alone
+    ]
+    errors = [result.error for result in apart if result.error]
+    assert errors
+    assert all(error.problems[0].place for error in errors)
+
+
+def test_a_tree_that_is_not_there_for_several_processes(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        list(audit(tmp_path / "nowhere", round="v2.0", processes=2))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 import tracemalloc
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -9,7 +10,7 @@ import pytest
 
 from pytest_mlperf.errors import EvidenceError, Place
 from pytest_mlperf.evidence import DetailLog, Fact
-from pytest_mlperf.evidence.detail import MOST_BYTES, parse
+from pytest_mlperf.evidence.detail import MOST_BYTES, Lists, parse
 
 if TYPE_CHECKING:
     from tests.unit.conftest import DetailLine
@@ -253,3 +254,69 @@ CRASHES = {
 @pytest.mark.parametrize("name", CRASHES)
 def test_a_log_of_another_shape_is_an_error_at_its_line(name: str) -> None:
     assert refusal((WHOLE + CRASHES[name]).encode()).startswith(f"{FILE}:2: ")
+
+
+def listed(indices: str, rest: str = "") -> str:
+    metadata = '{"is_error": false, "is_warning": true}'
+    return f':::MLLOG {{"key": "loaded_qsl_set", "value": [{indices}], "metadata": {metadata}{rest}}}\n'
+
+
+LONG = ",".join(str(number) for number in range(10000, 11000))
+
+# Logs that come after one with the list LONG: their lists, and what is wrong with them.
+LATER: dict[str, tuple[str, str | None]] = {
+    "the same": (listed(LONG), None),
+    "another": (listed(LONG.replace("10500", "10501")), None),
+    "longer": (listed(f"{LONG},7"), None),
+    "no number in it": (listed(LONG.replace("10500", "x")), "not JSON"),
+    "no comma in it": (listed(LONG.replace(",10500", " 10500")), "not JSON"),
+    "two commas in it": (listed(LONG.replace(",10500", ",,10500")), "not JSON"),
+    "the same, and no JSON": (listed(LONG, "x"), "not JSON"),
+    "the same, and no metadata": (listed(LONG).replace("metadata", "data"), "no key, value and metadata"),
+    "the same, and a long number": (listed(LONG, f', "more": {"1" * 5000}'), "not JSON"),
+    "the same, and cut": (listed(LONG)[:-1], "the last line is cut"),
+}
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_a_list_that_is_known_from_another_log(name: str) -> None:
+    text, wrong = LATER[name]
+    lists = Lists()
+    parse(io.BytesIO(listed(LONG).encode()), "first", lists)
+    for known in (lists, Lists()):
+        if wrong:
+            with pytest.raises(EvidenceError, match=wrong) as raised:
+                parse(io.BytesIO(text.encode()), "run/detail.txt", known)
+            assert raised.value.problems[0].place == Place(path="run/detail.txt", line=1)
+        else:
+            log = parse(io.BytesIO(text.encode()), "run/detail.txt", known)
+            fact = log.facts["loaded_qsl_set"]
+            assert fact.value == json.loads(text[9:])["value"]
+            assert log.warnings == (fact,)
+
+
+@pytest.mark.parametrize("levels", [1, 150])
+def test_lists_of_lists_are_read_every_time(levels: int) -> None:
+    lists = Lists()
+    line = listed(f"{LONG},{'[' * levels}{LONG}{']' * levels}").encode()
+    first, second = (parse(io.BytesIO(line), "x", lists).facts["loaded_qsl_set"] for _ in range(2))
+    assert first == second
+    assert len(first.value) == 1001
+
+
+def test_a_list_that_nests_too_deep_is_refused_after_another() -> None:
+    lists = Lists()
+    parse(io.BytesIO(listed(LONG).encode()), "first", lists)
+    deep = f"{LONG},{'[' * 250}{']' * 250}"
+    with pytest.raises(EvidenceError, match="levels"):
+        parse(io.BytesIO(listed(deep).encode()), "second", lists)
+
+
+def test_what_is_remembered_of_lists_is_bounded() -> None:
+    lists = Lists()
+    tracemalloc.start()
+    for number in range(60):
+        parse(io.BytesIO(listed(str(number) + ",1" * 300_000).encode()), "x", lists)
+    kept_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept_bytes < 20 << 20
