@@ -206,7 +206,7 @@ class _Log:
             if key not in found:
                 found[key] = number, entry.value
                 self._kept_bytes += len(line)
-            elif key.startswith(_ONCE):
+            else:
                 self._compare(key, entry.value, number)
             if marks.is_error or marks.is_warning:
                 self._hear(entry, number)
@@ -219,6 +219,8 @@ class _Log:
             raise EvidenceError(what, place=Place(path=self._path, line=self._lines))
 
     def _compare(self, key: str, value: msgspec.Raw, number: int) -> None:
+        if not key.startswith(_ONCE):
+            return
         first = _Facts(self.found, self._path)[key]
         other = Fact(key=key, value=_built(value), place=Place(path=self._path, line=number))
         # By what Python writes: NaN is not equal to itself, and True is equal to 1.

@@ -83,7 +83,7 @@ def test_what_reaches_every_limit_passes(audit: Audit, pytester: pytest.Pytester
 
 def test_what_is_wrong_fails_and_says_why(audit: Audit, pytester: pytest.Pytester) -> None:
     tree = resnet()
-    tree.spoil_run("Server", result_validity="INVALID", effective_min_duration_ms=1000)
+    tree.spoil_run("Server", result_validity="INVALID", effective_performance_sample_count=1)
     tree.files[f"{tree.run('Offline')}/mlperf_log_detail.txt"] = ":::MLLOG {"
     tree.write(pytester.path / "tree")
 
@@ -92,16 +92,19 @@ def test_what_is_wrong_fails_and_says_why(audit: Audit, pytester: pytest.Pyteste
     server, offline = (records(pytester)[f"resnet-{NAME}-{s}-PerformanceMode"] for s in ("Server", "Offline"))
     assert done.ret == 1
     assert (server["ending"], offline["ending"]) == ("fail", "error")
-    assert [f["rule"] for f in server["findings"] if not f["satisfied"]] == ["validity", "duration"]
+    assert [f["rule"] for f in server["findings"] if not f["satisfied"]] == [
+        "validity",
+        "performance_samples",
+    ]
     assert server["accepted"] is False
     done.stdout.fnmatch_lines(
         [
             f"resnet-{NAME}-Offline-PerformanceMode: error",
             "  closed/Acme/*/Offline/performance/run_1/mlperf_log_detail.txt*: *",
             f"resnet-{NAME}-Server-PerformanceMode: INVALID",
-            "  duration",
-            "    expected: >= 600000",
-            "    observed: 1000",
+            "  performance_samples",
+            "    expected: >= 1024",
+            "    observed: 1",
             "    in: closed/Acme/results/*/mlperf_log_detail.txt:*",
             "closed, v2.0, official: 0 of 2 scenarios accepted",
         ],

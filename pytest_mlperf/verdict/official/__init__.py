@@ -67,7 +67,9 @@ class Ruling:
         # Not dataclasses.replace, which is slow: a published round has a hundred thousand rulings.
         if severity == self.severity and forbidden is self.forbidden:
             return self
-        return Ruling(rule=self.rule, finding=self.finding, severity=severity, forbidden=forbidden)
+        return Ruling(
+            rule=self.rule, finding=self.finding, severity=severity, forbidden=forbidden, fact=self.fact
+        )
 
     def explained(self) -> Finding:
         """Return the finding with the round's checker in its source, where that does not reject for it."""
