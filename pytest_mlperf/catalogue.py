@@ -64,6 +64,11 @@ def inventory() -> Inventory:
     )
 
 
+def inventory_of_replay() -> Inventory:
+    """Return what is known of devices where nothing is run: nothing, and nobody is asked."""
+    return Inventory(host=host.detect(), devices=(), blind=("logs are replayed: no device was looked for",))
+
+
 def _look(probe: Probe) -> Sighting:
     """Return what a probe sees, or why it sees nothing."""
     try:

@@ -17,7 +17,8 @@ from pytest_mlperf.hardware.matching import differences, identify
 from pytest_mlperf.placement import Placement, Unplaced, place
 from pytest_mlperf.placement.leases import Lease, Request, lease
 from pytest_mlperf.placement.visibility import environment
-from pytest_mlperf.record import Measurement, Record, from_json
+from pytest_mlperf.record import RECORD, Measurement, Record, from_json
+from pytest_mlperf.replay import Logs
 from pytest_mlperf.verdict import Finding
 from pytest_mlperf.verdict.rules import judge
 
@@ -30,11 +31,11 @@ if TYPE_CHECKING:
     from pytest_mlperf.hardware import Inventory, Sku
     from pytest_mlperf.hardware.matching import Identity, Match
     from pytest_mlperf.harness import Harness
-    from pytest_mlperf.matrix import Case, HardwareMatch, Scenario
+    from pytest_mlperf.matrix import Case, HardwareMatch, HarnessTerms, Scenario
+    from pytest_mlperf.replay import Replay
     from pytest_mlperf.rounds import Benchmark, Round
 
 CASES = "cases"
-RECORD = "record.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,7 @@ class Site:
     strict:  hardware that is not here is a failure, not a skip
     match:   whether devices may differ from the SKU, for all cases; None leaves it to their matrices
     notice:  is told, in a line, what a case is waiting for; None where nobody listens
+    replay:  logs that exist are judged, and nothing is run
     """
 
     inventory: Inventory
@@ -55,11 +57,16 @@ class Site:
     strict: bool
     match: HardwareMatch | None = None
     notice: Callable[[str], None] | None = None
+    replay: Replay | None = None
     _fits: dict[tuple[str, HardwareMatch], Match | Unplaced] = field(default_factory=dict, init=False)
+
+    def terms(self, case: Case) -> HarnessTerms:
+        """Return what the harness of a case runs in its round."""
+        return self.harnesses[case.harness].terms(self.rounds[case.round])
 
     def benchmark(self, case: Case) -> Benchmark:
         """Return the benchmark of a case, as its harness runs it."""
-        return self.harnesses[case.harness].terms(self.rounds[case.round]).benchmarks[case.benchmark]
+        return self.terms(case).benchmarks[case.benchmark]
 
     @cached_property
     def identity(self) -> Identity:
@@ -68,6 +75,8 @@ class Site:
 
     def estimated_duration_s(self, case: Case) -> float | None:
         """Return how long a case will take, or None where nothing is known about it."""
+        if self.replay is not None:
+            return 0.0
         return self.harnesses[case.harness].estimated_duration_s(case, self.rounds[case.round])
 
     def fit(self, case: Case) -> Match | Unplaced:
@@ -79,8 +88,11 @@ class Site:
             self._fits[key] = place(sku, self.inventory, self.identity, allowed=allowed)
         return self._fits[key]
 
-    def place(self, case: Case) -> Match | Unplaced:
-        """Return the devices that a case can have, or why it cannot run here."""
+    def place(self, case: Case) -> Match | Logs | Unplaced:
+        """Return the devices that a case can have, in a replay its logs, or why it cannot end here."""
+        if self.replay is not None:
+            tree = self.harnesses[case.harness].log_tree(case, self.rounds[case.round])
+            return self.replay.find(case, named=(f"{CASES}/{case.id}", case.id), tree=tree)
         fit = self.fit(case)
         missing = self.harnesses[case.harness].missing()
         if not isinstance(fit, Unplaced) and missing:
@@ -100,7 +112,12 @@ def run_case(case: Case, site: Site) -> Record:
     started_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
     started = time.monotonic()
     record = _run(case, site)
-    record = replace(record, started_at=started_at, duration_s=round(time.monotonic() - started, 3))
+    record = replace(
+        record,
+        started_at=started_at,
+        duration_s=round(time.monotonic() - started, 3),
+        replayed=site.replay.name if site.replay else None,
+    )
     if record.folder is not None:
         text = json.dumps(record.to_json(), indent=1, allow_nan=False)
         draft = site.output / record.folder / f"{RECORD}.draft"
@@ -123,24 +140,28 @@ def _run(case: Case, site: Site) -> Record:
     try:
         folder = _folder(case, site)
         record = replace(record, folder=str(folder.relative_to(site.output)))
-        with lease(_request(case, placed), notice=site.notice) as held:
-            placement = _placement(placed, held)
-            record = replace(
-                record,
-                devices=held.devices,
-                deltas=differences(placed.sku, placement.devices, site.inventory),
-                foreign=tuple(_foreign(placement)),
-                waited_s=round(held.waited_s, 3),
-            )
-            try:
-                evidence = _observe(case, placement, site, folder, lease=held)
-            finally:
-                record = replace(record, neighbours=held.neighbours())
+        if isinstance(placed, Logs):
+            record = replace(record, deltas=placed.deltas(case))
+            evidence = _read(case, site, placed.copy(folder))
+        else:
+            with lease(_request(case, placed), notice=site.notice) as held:
+                placement = _placement(placed, held)
+                record = replace(
+                    record,
+                    devices=held.devices,
+                    deltas=differences(placed.sku, placement.devices, site.inventory),
+                    foreign=tuple(_foreign(placement)),
+                    waited_s=round(held.waited_s, 3),
+                )
+                try:
+                    evidence = _observe(case, placement, site, folder, lease=held)
+                finally:
+                    record = replace(record, neighbours=held.neighbours())
         mlperf_round = site.rounds[case.round]
         verdict = judge(case, site.benchmark(case), evidence, mlperf_round=mlperf_round)
         measurements = tuple(_measure(case, site.benchmark(case), evidence))
     except MlperfError as error:
-        return replace(record, reason=str(error))
+        return replace(record, reason=str(error), error=type(error).__name__)
     broken = "; ".join(str(finding) for finding in verdict.findings if finding.broken)
     return replace(
         record,
@@ -208,8 +229,13 @@ def _observe(case: Case, placement: Placement, site: Site, folder: Path, *, leas
     variables = environment(placement.devices)
     steps = tuple(replace(step, env={**step.env, **variables}) for step in preparation.steps)
     site.execute(replace(preparation, steps=steps), folder, lease=lease.handle)
-    metric = site.benchmark(case).metric if case.mode == "AccuracyOnly" else None
-    return read(preparation.log_dir, metric=metric)
+    return _read(case, site, preparation.log_dir)
+
+
+def _read(case: Case, site: Site, log_dir: Path) -> Evidence:
+    terms = site.terms(case)
+    metric = terms.benchmarks[case.benchmark].metric if case.mode == "AccuracyOnly" else None
+    return read(log_dir, metric=metric, hashed=terms.hashes_log)
 
 
 # The headline values by scenario: key of the detail log, and unit.

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 Ending = Literal["pass", "fail", "unplaced", "error", "dropped"]
+RECORD = "record.json"
+"""The file of a record in the folder of its case."""
+
 ENDINGS: tuple[Ending, ...] = get_args(Ending)
 
 ACCEPTED = "an open submission need not reach the accuracy: its result is accepted all the same"
@@ -66,6 +69,7 @@ class Record:
     ending:       pass, fail (a rule is broken), unplaced (the hardware is not here), error (could not find
                   out), dropped (in the matrix, not in the plan)
     reason:       why, in a line; None after a pass
+    error:        what could not be found out, as the name of its class (RunError: the run itself went wrong)
     findings:     the rules that were applied; none where no verdict was reached
     devices:      UUIDs of the accelerators that were used
     deltas:       in what they differ from the SKU; only where the matrix allows a partial match
@@ -76,11 +80,13 @@ class Record:
     duration_s:   from start to end, with what it waited
     waited_s:     for its turn on the host; None where nothing ran
     accepted:     whether a published scenario stands, all its runs together; None for a case of a matrix
+    replayed:     the folder whose logs were judged instead of running the case, as the user named it
     """
 
     case: Case | PublishedCase
     ending: Ending
     reason: str | None = None
+    error: str | None = None
     findings: tuple[Finding, ...] = ()
     measurements: tuple[Measurement, ...] = ()
     devices: tuple[str, ...] = ()
@@ -92,6 +98,7 @@ class Record:
     duration_s: float | None = None
     waited_s: float | None = None
     accepted: bool | None = None
+    replayed: str | None = None
 
     @property
     def verdict(self) -> str | None:
@@ -106,7 +113,8 @@ class Record:
         """What must be said beside every result of this case: in a word or two, a colon, and in full."""
         shortened = [SHORTENED] if self.case.conformance == "smoke" else []
         partial = [f"partial match: {'; '.join(map(str, self.deltas))}"] if self.deltas else []
-        return (*shortened, *partial)
+        replayed = [f"replayed: logs of {self.replayed}, nothing was run"] if self.replayed else []
+        return (*shortened, *partial, *replayed)
 
     @property
     def expected_failure(self) -> str | None:

@@ -49,7 +49,7 @@ class Skip:
     count: int
     expected: str
     found: str
-    what: Literal["hardware", "harness"]
+    what: Literal["hardware", "harness", "logs"]
 
 
 @dataclass(frozen=True, kw_only=True)

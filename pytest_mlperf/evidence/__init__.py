@@ -60,11 +60,11 @@ class Summary:
 class AccuracyResult:
     """`accuracy.txt`: the quality that was computed from the accuracy log.
 
-    log_sha256: of the accuracy log that it was computed from
+    log_sha256: of the accuracy log that it was computed from; None where the script does not say it
     """
 
     quality: Fact
-    log_sha256: Fact
+    log_sha256: Fact | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,6 @@
-"""The output of MLPerf's accuracy scripts: one line with the metric, one with the hash of the accuracy log.
+"""The output of MLPerf's accuracy scripts: a line with the metric, and one with the hash of the accuracy log.
+
+Some scripts leave the hash to a later step of a submission.
 
 Source of the patterns: mlcommons/inference, tools/submission/submission-checker.py, ACC_PATTERN.
 """
@@ -27,11 +29,12 @@ PATTERNS: Mapping[str, re.Pattern[str]] = {
 _HASH = re.compile(r"^hash=([0-9a-f]{64})$")
 
 
-def parse(text: str, path: str, metric: str) -> AccuracyResult:
+def parse(text: str, path: str, metric: str, *, hashed: bool = True) -> AccuracyResult:
     """Parse `accuracy.txt` for a metric among `PATTERNS`.
 
-    Raises EvidenceError when the metric or the hash is not there, is no finite number, or is stated again and
-    otherwise.
+    hashed: whether the script always writes the hash of what it scored
+    Raises EvidenceError when the metric, or a hash that the script writes, is not there, is no finite number,
+    or is stated again and otherwise.
     """
     found: dict[str, Fact] = {}
     for number, line in enumerate(text.splitlines(), start=1):
@@ -40,12 +43,12 @@ def parse(text: str, path: str, metric: str) -> AccuracyResult:
             _keep(found, Fact(key=metric, value=float(match[1]), place=place))
         if match := _HASH.match(line):
             _keep(found, Fact(key="hash", value=match[1], place=place))
-    for key in (metric, "hash"):
+    for key in (metric, "hash") if hashed else (metric,):
         if key not in found:
             raise EvidenceError(
                 f"no line with {key}", place=Place(path=path), hint="did the accuracy script fail?"
             )
-    return AccuracyResult(quality=found[metric], log_sha256=found["hash"])
+    return AccuracyResult(quality=found[metric], log_sha256=found.get("hash"))
 
 
 def _keep(found: dict[str, Fact], fact: Fact) -> None:

@@ -36,10 +36,11 @@ _HEAD_BYTES = 4096
 _SAMPLE = b'"qsl_idx"'
 
 
-def read(log_dir: Path, *, metric: str | None) -> Evidence:
+def read(log_dir: Path, *, metric: str | None, hashed: bool = True) -> Evidence:
     """Read the logs of a run. Their places are told from the folder around `log_dir`, which may be moved.
 
     metric: that the accuracy script computed; None for a performance run, which has no accuracy
+    hashed: whether that script always writes the hash of the accuracy log
     Raises EvidenceError naming the file and the reason.
     """
     path = log_dir / DETAIL
@@ -53,7 +54,7 @@ def read(log_dir: Path, *, metric: str | None) -> Evidence:
     _agree_with_harness(details, log_dir / METADATA)
     # A performance run has no samples to score; that it is the wrong run is for the rules to say.
     has_samples = details.facts["effective_test_mode"].value != "PerformanceOnly"
-    scored = _accuracy(log_dir, metric) if metric is not None and has_samples else None
+    scored = _accuracy(log_dir, metric, hashed=hashed) if metric is not None and has_samples else None
     return Evidence(detail=details, summary=words, accuracy=scored, user_conf=_user_conf(log_dir))
 
 
@@ -146,12 +147,14 @@ def _user_conf(log_dir: Path) -> UserConf | None:
         return user_conf.parse(path.read_text(encoding="utf-8", errors="replace"), _shown(path))
 
 
-def _accuracy(log_dir: Path, metric: str) -> AccuracyResult:
+def _accuracy(log_dir: Path, metric: str, *, hashed: bool) -> AccuracyResult:
     path = log_dir / ACCURACY
     with _readable(path):
-        result = accuracy.parse(path.read_text(encoding="utf-8", errors="replace"), _shown(path), metric)
+        result = accuracy.parse(
+            path.read_text(encoding="utf-8", errors="replace"), _shown(path), metric, hashed=hashed
+        )
     found = _sha256(log_dir / ACCURACY_LOG)
-    if found != result.log_sha256.value:
+    if result.log_sha256 is not None and found != result.log_sha256.value:
         raise EvidenceError(
             f"was computed from another accuracy log: {ACCURACY_LOG} has the hash {found[:12]}...",
             place=result.log_sha256.place,

@@ -53,6 +53,13 @@ class Harness(Protocol):
         """Return how long a case will take, or None where nothing is known about it."""
         ...
 
+    def log_tree(self, case: Case, mlperf_round: Round) -> str | None:
+        """Return where the harness leaves the logs of a case when it is started by hand, from its log folder.
+
+        None where that path would be the same for another SKU, benchmark or scenario.
+        """
+        ...
+
     def prepare(self, case: Case, placement: Placement, *, mlperf_round: Round, folder: Path) -> Preparation:
         """Write what the case needs into its (empty) folder, and return what to run.
 

@@ -41,6 +41,7 @@ class Nvidia:
             accelerated=True,
             least_driver=_LEAST_DRIVERS.get(mlperf_round.name),
             disk_gb=_DISK_GB,
+            hashes_log=False,
         )
 
     def missing(self) -> str | None:
@@ -55,6 +56,13 @@ class Nvidia:
         return max(
             published.get(case.scenario, 0), case.settings.min_duration_s or mlperf_round.min_duration_s
         )
+
+    def log_tree(self, case: Case, mlperf_round: Round) -> str | None:
+        """Return <system>/<benchmark>/<Scenario>, for both modes (code/common/harness.py)."""
+        system = case.metric_name.rsplit("-", 3)[0]
+        levels = mlperf_round.benchmarks[case.benchmark].accuracy_levels
+        level = f"-{case.accuracy}" if len(levels) > 1 else ""
+        return f"{system}/{case.benchmark}{level}/{case.scenario}"
 
     def prepare(self, case: Case, placement: Placement, *, mlperf_round: Round, folder: Path) -> Preparation:
         """Raise RunError: see `missing`."""

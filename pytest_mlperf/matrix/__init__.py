@@ -90,6 +90,7 @@ class HarnessTerms:
     accelerated:   whether it runs on accelerators only (True), on the CPU only (False), or on both (None)
     least_driver:  oldest version of the accelerators' driver that it runs with (`510`); None: any
     disk_gb:       what it takes for models and data; None: nothing to speak of
+    hashes_log:    whether its accuracy.txt ends with the hash of the accuracy log that was scored
     """
 
     system_suffix: str
@@ -98,6 +99,7 @@ class HarnessTerms:
     accelerated: bool | None = None
     least_driver: str | None = None
     disk_gb: float | None = None
+    hashes_log: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,7 +33,7 @@ class Unplaced:
 
     expected: str
     found: str
-    what: Literal["hardware", "harness"] = "hardware"
+    what: Literal["hardware", "harness", "logs"] = "hardware"
 
     def __str__(self) -> str:
         """Return the reason in a line, as skips say it."""

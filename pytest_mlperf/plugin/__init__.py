@@ -55,11 +55,15 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
     },
     "--mlperf-strict": {
         "action": "store_true",
-        "help": "hardware that the selected cases need and this machine lacks is a failure, not a skip",
+        "help": "hardware (or logs to replay) that selected cases need and lack is a failure, not a skip",
     },
     "--mlperf-match": {
         "choices": ("exact", "partial"),
         "help": "whether devices may differ from the SKU; reports say in what (default: see the matrix)",
+    },
+    "--mlperf-replay": {
+        "metavar": "DIR",
+        "help": "judge the logs that an earlier session, or NVIDIA's harness, left in DIR; run nothing",
     },
     "--mlperf-doctor": {
         "nargs": "?",

@@ -52,6 +52,10 @@ def _holders() -> tuple[Holder, ...]:
 
 def _diagnosis(config: pytest.Config) -> Diagnosis:
     suite = suite_of(config)
+    if suite.replay is not None:
+        raise pytest.UsageError(
+            "--mlperf-doctor: found --mlperf-replay beside it, allowed: one of them (replays ask no machine)"
+        )
     plan = suite.plan if suite.paths else Plan(cases={}, dropped={})
     if suite.problems:
         raise pytest.UsageError("\n".join(suite.problems))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_mlperf.hardware.matching import Match
 from pytest_mlperf.placement import Unplaced
 from pytest_mlperf.units import format_duration
 from pytest_mlperf.version import __version__
@@ -53,7 +54,7 @@ def _entry(case: Case, suite: Suite, chosen: set[str], not_selected: str) -> dic
     return {
         **asdict(case),
         "match": site.match or case.match,
-        "deltas": [] if isinstance(placed, Unplaced) else [str(delta) for delta in placed.deltas],
+        "deltas": [str(delta) for delta in placed.deltas] if isinstance(placed, Match) else [],
         "place": str(case.place),
         "needs": str(site.skus[case.sku]),
         "estimated_duration_s": site.estimated_duration_s(case),

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_mlperf import catalogue
 from pytest_mlperf.errors import HostError
+from pytest_mlperf.hardware.matching import Match
 from pytest_mlperf.matrix import Case
 from pytest_mlperf.packing import AT_ONCE, Need
 from pytest_mlperf.pipeline import CASES, has_host_alone, left_record
-from pytest_mlperf.placement import Unplaced
 from pytest_mlperf.placement.leases import check_folder
 from pytest_mlperf.plugin import output
 from pytest_mlperf.plugin.nodeids import case_id
@@ -85,11 +84,12 @@ class Session:
             self._check_leases()
             folder = output.make(self.config)
             now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-            self.file = RecordFile(folder, inventory=asdict(catalogue.inventory()), started_at=now)
+            self.file = RecordFile(folder, inventory=asdict(self.suite.site.inventory), started_at=now)
         return self.file
 
     def _check_leases(self) -> None:
-        if any(isinstance(self.suite.case(case_id), Case) for case_id in self.chosen.values()):
+        ran = (self.suite.case(case_id) for case_id in self.chosen.values())
+        if self.suite.replay is None and any(isinstance(case, Case) for case in ran):
             try:
                 check_folder()
             except HostError as error:
@@ -105,7 +105,7 @@ class Session:
     def _need(self, case_id: str) -> Need:
         case, site = self.suite.plan.cases[case_id], self.suite.site
         placed = site.place(case)
-        if isinstance(placed, Unplaced):
+        if not isinstance(placed, Match):
             return AT_ONCE
         duration_s = site.estimated_duration_s(case)
         return Need(devices=placed.sku.count, exclusive=has_host_alone(case), duration_s=duration_s)

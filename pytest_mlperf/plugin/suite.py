@@ -23,6 +23,7 @@ from pytest_mlperf.plan import Plan, select
 from pytest_mlperf.plugin import output
 from pytest_mlperf.plugin.auditing import Audit
 from pytest_mlperf.record import PublishedCase
+from pytest_mlperf.replay import Replay
 from pytest_mlperf.report.explanation import explain
 from pytest_mlperf.report.properties import properties
 
@@ -104,7 +105,7 @@ class Suite:
     def site(self) -> Site:
         """What the cases of this session run with."""
         return Site(
-            inventory=catalogue.inventory(),
+            inventory=catalogue.inventory_of_replay() if self.replay else catalogue.inventory(),
             skus=skus.load(),
             rounds={name: rounds.load(name) for name in rounds.names()},
             harnesses=self.harnesses,
@@ -113,7 +114,24 @@ class Suite:
             strict=self.config.getoption("mlperf_strict"),
             match=self.config.getoption("mlperf_match"),
             notice=self._notice,
+            replay=self.replay,
         )
+
+    @cached_property
+    def replay(self) -> Replay | None:
+        """The logs to judge instead of running anything. Raises UsageError where there is no such folder."""
+        name = self.config.getoption("mlperf_replay")
+        if name is None:
+            return None
+        path = self.config.invocation_params.dir / name
+        try:
+            next(path.iterdir(), None)
+        except OSError as error:
+            raise pytest.UsageError(
+                f"{path}: --mlperf-replay: cannot be read: {error.strerror}, allowed: a folder with logs "
+                "(of an earlier session, or the log folder of NVIDIA's harness)"
+            ) from error
+        return Replay(folder=path, name=name)
 
     def _notice(self, line: str) -> None:
         """Show a line at once, past pytest's capturing; workers of xdist share the stderr of the session."""

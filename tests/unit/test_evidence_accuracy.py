@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_mlperf.errors import EvidenceError, Place
+from pytest_mlperf.evidence import Fact
 from pytest_mlperf.evidence.accuracy import PATTERNS, parse
 
 FILE = "loadgen/accuracy.txt"
@@ -32,7 +33,7 @@ def test_the_quality_is_found_in_each_form(name: str) -> None:
     result = parse(f"{line}\n{HASH}", FILE, metric)
     assert (result.quality.key, result.quality.value) == (metric, quality)
     assert result.quality.place == Place(path=FILE, line=1)
-    assert (result.log_sha256.value, result.log_sha256.place.line) == (DIGEST, 2)
+    assert result.log_sha256 == Fact(key="hash", value=DIGEST, place=Place(path=FILE, line=2))
 
 
 def test_every_metric_has_a_form() -> None:
@@ -43,7 +44,7 @@ def test_what_the_script_says_around_it_does_not_matter() -> None:
     text = f"loading ...\n  accuracy=1%\nthe accuracy=2%\naccuracy=76.5%, good=3\nbye\n{HASH}done\n"
     result = parse(text, FILE, "accuracy")
     assert (result.quality.value, result.quality.place.line) == (76.5, 4)
-    assert result.log_sha256.place.line == 6
+    assert result.log_sha256 == Fact(key="hash", value=DIGEST, place=Place(path=FILE, line=6))
 
 
 @pytest.mark.parametrize(
@@ -111,3 +112,10 @@ def test_a_number_with_an_exponent_is_not_read_without_it(metric: str, line: str
     except EvidenceError:
         return
     assert quality < 1e-4
+
+
+def test_a_script_may_leave_the_hash_to_others() -> None:
+    assert parse("accuracy=76.5%\n", FILE, "accuracy", hashed=False).log_sha256 is None
+    told = parse(f"accuracy=76.5%\n{HASH}", FILE, "accuracy", hashed=False).log_sha256
+    assert told is not None
+    assert told.value == DIGEST

@@ -34,6 +34,7 @@ STAGES = (
     "evidence",
     "verdict",
     "record",
+    "replay",
     "pipeline",
     "report",
     "submission",

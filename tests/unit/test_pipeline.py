@@ -67,6 +67,10 @@ class Scripted:
         del case, mlperf_round
         return None
 
+    def log_tree(self, case: Case, mlperf_round: Round) -> str | None:
+        del case, mlperf_round
+        return None
+
     def prepare(self, case: Case, placement: Placement, *, mlperf_round: Round, folder: Path) -> Preparation:
         del case, placement, mlperf_round
         logs = folder / "loadgen"

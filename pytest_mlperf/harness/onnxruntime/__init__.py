@@ -78,6 +78,11 @@ class OnnxRuntime:
             return _OVERHEAD_S
         return (case.settings.min_duration_s or mlperf_round.min_duration_s) + _OVERHEAD_S
 
+    def log_tree(self, case: Case, mlperf_round: Round) -> str | None:
+        """Return None: its folders do not name the case."""
+        del case, mlperf_round
+        return None
+
     def prepare(self, case: Case, placement: Placement, *, mlperf_round: Round, folder: Path) -> Preparation:
         """Write the specification of the run, and return what runs it and, for accuracy, what scores it."""
         del placement  # the CPU

@@ -48,6 +48,10 @@ class Scripted:
         del mlperf_round
         return 1.0 if case.mode == "PerformanceOnly" else None
 
+    def log_tree(self, case: Case, mlperf_round: Round) -> str | None:
+        del case, mlperf_round
+        return None
+
     def prepare(self, case: Case, placement: Placement, *, mlperf_round: Round, folder: Path) -> Preparation:
         del placement, mlperf_round
         log_dir = folder / "logs"

@@ -49,6 +49,11 @@ class Pitfalls:
         del case, mlperf_round
         return None
 
+    def log_tree(self, case: Case, mlperf_round: Round) -> str | None:
+        """Return None: its folders do not name the case."""
+        del case, mlperf_round
+        return None
+
     def prepare(self, case: Case, placement: Placement, *, mlperf_round: Round, folder: Path) -> Preparation:
         """Return the programs of the failure."""
         del placement, mlperf_round
