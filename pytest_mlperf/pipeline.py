@@ -263,6 +263,9 @@ def _measure(case: Case, benchmark: Benchmark, evidence: Evidence) -> Iterator[M
         yield Measurement(name="ThresholdValue", value=target, unit=benchmark.unit)
         return
     headlines = _HEADLINES[case.scenario]
+    ran = evidence.detail.facts.get("effective_scenario")
+    if ran is not None and ran.value != case.scenario:
+        return
     if not any(key in evidence.detail.facts for key, _ in headlines) and evidence.summary.validity:
         raise EvidenceError(
             f"no key {headlines[0][0]}: a verdict without a value", place=evidence.summary.validity.place

@@ -30,6 +30,8 @@ _MODE = re.compile(rb'"key": "effective_test_mode", "value": "(\w+)"')
 _HEAD_BYTES = 1 << 20
 
 _LOGS = "logs"
+# A run that only finds the range of a power meter.
+_RANGING = "ranging"
 _NOT_THERE = (FileNotFoundError, NotADirectoryError)
 
 
@@ -132,7 +134,7 @@ def _with_logs(folder: Path) -> Iterator[Path]:
     """Give the folders with logs of LoadGen, from here downwards; and one that cannot be looked into."""
     errors: list[OSError] = []
     for place, folders, files in os.walk(folder, onerror=errors.append):
-        folders.sort()
+        folders[:] = sorted(set(folders) - {_RANGING})
         if any(name in files for name in _LOADGEN):
             yield Path(place)
     yield from (Path(error.filename) for error in errors if not isinstance(error, _NOT_THERE))

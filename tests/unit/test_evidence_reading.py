@@ -372,3 +372,27 @@ def test_windows_line_ends_are_read(write: Write, log_dir: Path) -> None:
     assert evidence.detail.facts["effective_test_mode"].value == "AccuracyOnly"
     assert evidence.accuracy is not None
     assert evidence.accuracy.quality.value == 76.5
+
+
+ABRIDGED = b"[\n" + LOG[2:-2] * 100 + b" " * 4096
+
+
+@pytest.mark.parametrize("hashed", [True, False])
+def test_a_log_that_was_abridged_for_a_submission_is_held_to_no_hash(
+    write: Write, log_dir: Path, *, hashed: bool
+) -> None:
+    write(ACCURACY_RUN)
+    (log_dir / ACCURACY_LOG).write_bytes(ABRIDGED[:4096] + b"\n\n...\n\n" + LOG)
+    if hashed:
+        assert "was computed from another accuracy log" in refusal(log_dir, "accuracy")
+    else:
+        assert read(log_dir, metric="accuracy", hashed=False).accuracy is not None
+
+
+def test_where_both_are_whole_the_hash_must_fit_also_if_it_need_not_be_there(
+    write: Write, log_dir: Path
+) -> None:
+    write(ACCURACY_RUN)
+    (log_dir / ACCURACY_LOG).write_bytes(LOG.replace(b"00000000", b"00000001"))
+    with pytest.raises(EvidenceError, match="was computed from another accuracy log"):
+        read(log_dir, metric="accuracy", hashed=False)

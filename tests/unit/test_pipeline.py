@@ -211,6 +211,12 @@ def test_a_verdict_without_a_value_is_an_error(story: Story, make_case: MakeCase
     assert "no key result_samples_per_second: a verdict without a value" in str(record.reason)
 
 
+def test_logs_of_another_scenario_fail_without_a_value(story: Story, make_case: MakeCase) -> None:
+    record = story.performance(make_case(), effective_scenario="SingleStream", early_stopping_latency_ss=5)
+    assert (record.ending, record.measurements) == ("fail", ())
+    assert str(record.reason).startswith("effective_scenario is broken: expected Offline, observed SingleS")
+
+
 @pytest.mark.parametrize("value", ["fast", None, [1], float("inf"), 10**400])
 def test_a_value_that_is_no_number_is_an_error(value: Any, story: Story, make_case: MakeCase) -> None:
     assert story.performance(make_case(), result_samples_per_second=value).ending == "error"

@@ -81,6 +81,14 @@ def test_a_link_to_the_newest_logs_is_no_second_folder(tmp_path: Path, make_case
     assert found.folders == (tmp_path / "monday" / TREE,)
 
 
+def test_the_run_that_ranged_a_power_meter_is_no_second_folder(tmp_path: Path, make_case: MakeCase) -> None:
+    folder = _log(tmp_path / TREE / "performance" / "run_1")
+    _log(tmp_path / TREE / "performance" / "ranging")
+    found = _find(tmp_path, make_case)
+    assert isinstance(found, Logs)
+    assert found.folders == (folder,)
+
+
 def test_several_folders_are_all_named(tmp_path: Path, make_case: MakeCase) -> None:
     folders = [_log(tmp_path / name / TREE) for name in ("monday", "tuesday")]
     found = _find(tmp_path, make_case)
