@@ -26,6 +26,7 @@ from pytest_mlperf.plugin.suite import Suite, suite_of
 from pytest_mlperf.record import PublishedCase, Record, from_json
 from pytest_mlperf.report import metrics
 from pytest_mlperf.report.conformance import Conformance, acceptance, add_up
+from pytest_mlperf.report.explanation import nearest
 from pytest_mlperf.report.records import RecordFile
 
 if TYPE_CHECKING:
@@ -218,6 +219,9 @@ class Session:
             write(line)
         for line in self._folded():
             write(f"  {line}")
+        near = nearest(self.records.values())
+        if near:
+            write(near)
         if not self._executed():
             write("no case was executed")
         write(f"results: {self._shown_output()}")

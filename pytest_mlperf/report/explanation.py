@@ -8,7 +8,7 @@ from pytest_mlperf.units import format_number, format_quantity
 from pytest_mlperf.verdict import tightest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from pytest_mlperf.record import Record
     from pytest_mlperf.verdict import Finding
@@ -24,6 +24,19 @@ def headline(record: Record) -> str:
     word = record.verdict or record.ending
     first = next(iter(record.measurements), None)
     return f"{word}, {format_quantity(first.value, first.unit)}" if first else word
+
+
+def nearest(records: Iterable[Record]) -> str | None:
+    """Return which passing measurement came nearest to a limit of its own, and how near; None without any.
+
+    Accuracy is left out: it is the same in every run, however near it is.
+    """
+    passed = [r for r in records if r.ending == "pass" and r.case.mode == "PerformanceOnly"]
+    near = tightest(finding for record in passed for finding in record.findings)
+    if near is None:
+        return None
+    case = next(record.case for record in passed if near in record.findings)
+    return f"nearest to its limit: {case.id}: {near.rule}, {near.margin}"
 
 
 def _lines(record: Record) -> Iterator[str]:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from pytest_mlperf.matrix import Case
 from pytest_mlperf.report.conformance import acceptance
 from pytest_mlperf.report.explanation import explain, headline
+from pytest_mlperf.verdict import tightest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.report.conformance import Conformance
     from pytest_mlperf.verdict import Finding
 
-_COLUMNS = ("benchmark", "scenario", "mode", "verdict", "value")
+_COLUMNS = ("benchmark", "scenario", "mode", "verdict", "value", "margin")
 
 
 def header_cells() -> list[str]:
@@ -39,9 +40,20 @@ def row_cells(record: Record | None) -> list[str]:
         ", ".join([verdict, *(label.partition(":")[0] for label in record.labels)]),
         value,
     )
-    return [
-        f'<td class="col-{name}">{escape(text)}</td>' for name, text in zip(_COLUMNS, values, strict=True)
-    ]
+    texts = zip(_COLUMNS[:-1], values, strict=True)
+    return [*(f'<td class="col-{name}">{escape(text)}</td>' for name, text in texts), _margin_cell(record)]
+
+
+def _margin_cell(record: Record) -> str:
+    """Return how near a passed case is to a limit; which one it is shows under the mouse.
+
+    pytest-html sorts a column by the source of its cells, as text: a comment makes that the order of numbers.
+    """
+    near = tightest(record.findings) if record.ending == "pass" else None
+    if near is None or near.margin is None:
+        return '<td class="col-margin"></td>'
+    order = f"<!--{near.margin.percent:020.6f}-->"
+    return f'<td class="col-margin" title="{escape(near.rule)}">{order}{escape(str(near.margin))}</td>'
 
 
 def block(record: Record, *, logs: str | None) -> list[str]:

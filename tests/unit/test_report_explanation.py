@@ -9,7 +9,7 @@ import pytest
 from pytest_mlperf.errors import Place
 from pytest_mlperf.matrix import Settings
 from pytest_mlperf.record import Measurement
-from pytest_mlperf.report.explanation import explain, headline
+from pytest_mlperf.report.explanation import explain, headline, nearest
 from pytest_mlperf.verdict import Finding, Margin
 
 if TYPE_CHECKING:
@@ -72,6 +72,18 @@ NEAR = replace(HOLDS, rule="latency", margin=Margin(percent=3, bound="most"))
 def test_a_passed_case_says_its_tightest_margin(make_record: MakeRecord) -> None:
     record = make_record(findings=(HOLDS, NEAR), folder="here")
     assert explain(record) == f"{ID}: VALID\n  tightest margin: latency, 3.0 % below the limit\n  logs: here"
+
+
+def test_the_nearest_case_is_a_passed_measurement(make_record: MakeRecord, make_case: MakeCase) -> None:
+    nearer = replace(NEAR, margin=Margin(percent=1, bound="most"))
+    records = [
+        make_record(findings=(NEAR,), case=make_case(id="far")),
+        make_record(findings=(HOLDS, NEAR, replace(NEAR, margin=Margin(percent=2, bound="most")))),
+        make_record(findings=(nearer,), case=make_case(mode="AccuracyOnly")),
+        make_record(findings=(nearer, BROKEN), ending="fail"),
+    ]
+    assert nearest(records) == f"nearest to its limit: {ID}: latency, 2.0 % below the limit"
+    assert nearest([make_record(findings=(HOLDS,))]) is None
 
 
 def test_a_broken_rule_says_its_margin_and_what_to_do(make_record: MakeRecord) -> None:

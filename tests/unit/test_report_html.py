@@ -49,6 +49,7 @@ def test_there_is_a_cell_for_each_column(make_record: MakeRecord) -> None:
         '<th class="sortable" data-column-type="mode">Mode</th>',
         '<th class="sortable" data-column-type="verdict">Verdict</th>',
         '<th class="sortable" data-column-type="value">Value</th>',
+        '<th class="sortable" data-column-type="margin">Margin</th>',
     ]
     assert html.row_cells(make_record(measurements=(QPS,))) == [
         '<td class="col-benchmark">bert</td>',
@@ -56,7 +57,28 @@ def test_there_is_a_cell_for_each_column(make_record: MakeRecord) -> None:
         '<td class="col-mode">PerformanceOnly</td>',
         '<td class="col-verdict">VALID</td>',
         '<td class="col-value">1234.5 samples/s</td>',
+        '<td class="col-margin"></td>',
     ]
+
+
+def test_margins_sort_as_the_text_of_their_cells(make_record: MakeRecord) -> None:
+    def cell(percent: float) -> str:
+        near = Margin(percent=percent, bound="most")
+        finding = Finding(rule='"late"', expected="a", observed="a", satisfied=True, source="s", margin=near)
+        return html.row_cells(make_record(findings=(finding,)))[-1]
+
+    title, order = 'title="&quot;late&quot;"', "<!--0000000000003.000000-->"
+    assert cell(3) == f'<td class="col-margin" {title}>{order}3.0 % below the limit</td>'
+    cells = [cell(percent) for percent in (0, 0.01, 3, 20, 99, 100, 1e6)]
+    assert cells == sorted(cells)
+
+
+def test_a_case_that_did_not_pass_has_no_margin_to_sort_by(make_record: MakeRecord) -> None:
+    near = Margin(percent=3, bound="most")
+    finding = Finding(rule="late", expected="a", observed="a", satisfied=True, source="s", margin=near)
+    assert (
+        html.row_cells(make_record(ending="fail", findings=(finding,)))[-1] == '<td class="col-margin"></td>'
+    )
 
 
 def test_cells_are_empty_for_a_test_that_is_no_case() -> None:
@@ -68,6 +90,7 @@ def test_a_shortened_case_says_so_in_its_cell(make_record: MakeRecord, make_case
     assert html.row_cells(record)[3:] == [
         '<td class="col-verdict">INVALID, shortened</td>',
         '<td class="col-value"></td>',
+        '<td class="col-margin"></td>',
     ]
 
 
