@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sessions import PROGRAMS
+from sessions import LEAN, PROGRAMS
 
 from tests.submissions import SUMMARY, accuracy_facts, log_text, run_facts
 
@@ -28,16 +28,7 @@ KEPT = ("ending", "reason", "error", "findings", "measurements", "verdict", "cas
 
 
 def _suites(output: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    argv = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "suites",
-        "-p",
-        "no:cacheprovider",
-        "--mlperf-output",
-        str(output),
-    ]
+    argv = [sys.executable, "-m", "pytest", "suites", *LEAN, "--mlperf-output", str(output)]
     return subprocess.run([*argv, *options], cwd=ROOT, capture_output=True, text=True, check=False)
 
 
