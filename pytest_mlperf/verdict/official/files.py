@@ -23,7 +23,7 @@ _OPTIONAL = {
 _RUN_POWER_FILES = frozenset({"spl.txt"})
 _POWER_FILES = frozenset({"client.json", "client.log", "ptd_logs.txt", "server.json", "server.log"})
 _POWER_MEASUREMENTS = ("analyzer_table", "power_settings")
-_IMPLEMENTATION = (
+IMPLEMENTATION = (
     "input_data_types",
     "retraining",
     "starting_weights_filename",
@@ -93,7 +93,7 @@ def measurements(
         "nothing" if implementation is None else "one",
         satisfied=implementation is not None,
     )
-    for key in _IMPLEMENTATION if implementation is not None else ():
+    for key in IMPLEMENTATION if implementation is not None else ():
         value = (implementation or {}).get(key)
         satisfied = key in (implementation or {}) and (bool(value) or not non_empty)
         yield _measurement(terms, key, "nothing" if not value else str(value), satisfied=satisfied)
