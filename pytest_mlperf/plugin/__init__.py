@@ -88,6 +88,18 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "default": "official",
         "help": "reject what the round's own checker rejected, or what the rules forbid (default: official)",
     },
+    "--mlperf-export": {
+        "metavar": "DIR",
+        "help": "new or empty folder for a submission tree of what passes; what it lacks is listed",
+    },
+    "--mlperf-submitter": {
+        "metavar": "NAME",
+        "help": "whose submission it is: the name of the submitter's folder in the tree",
+    },
+    "--mlperf-division": {
+        "choices": ("closed", "open"),
+        "help": "division of the submission (default: closed)",
+    },
 }
 
 
@@ -128,6 +140,10 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_mlperf.plugin.scheduling import BarrierHooks  # noqa: PLC0415  only with xdist
 
         config.pluginmanager.register(BarrierHooks(), "pytest_mlperf.barrier")
+    if any(config.getoption(f"mlperf_{name}") for name in ("export", "submitter", "division")):
+        from pytest_mlperf.plugin.exporting import prepare  # noqa: PLC0415  only where it is asked for
+
+        prepare(config)
     if config.getoption("htmlpath", None):
         from pytest_mlperf.plugin.html import add_columns  # noqa: PLC0415  only where HTML is written
 

@@ -19,7 +19,7 @@ from pytest_mlperf.matrix import Case
 from pytest_mlperf.packing import AT_ONCE, Need
 from pytest_mlperf.pipeline import CASES, has_host_alone, left_record
 from pytest_mlperf.placement.leases import check_folder
-from pytest_mlperf.plugin import output
+from pytest_mlperf.plugin import exporting, output
 from pytest_mlperf.plugin.nodeids import case_id
 from pytest_mlperf.plugin.planning import write_plan
 from pytest_mlperf.plugin.suite import Suite, suite_of
@@ -60,8 +60,9 @@ class Session:
 
     def begin(self) -> None:
         """Make the output folder before any case runs. Raises UsageError when something is in the way."""
-        if self.chosen and not self.config.getoption("collectonly"):
+        if self.chosen and not self.config.getoption("collectonly") and self.file is None:
             self._open()
+            exporting.begin(self.config, self.suite, set(self.chosen.values()))
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -157,6 +158,7 @@ class Session:
         self.conformance = add_up(self.records.values())
         self.file.close(self.conformance)
         metrics.write(output.folder(self.config), self.records.values())
+        exporting.end(self.config, self.suite, self.records.values())
         if session.exitstatus != pytest.ExitCode.OK:
             return
         if any(_is_bad(record) for record in self.records.values()):
