@@ -189,18 +189,21 @@ def end(config: pytest.Config, suite: Suite, records: Iterable[Record]) -> None:
 
 
 def words(found: Export) -> Iterator[str]:
-    """Give what an export lacks: what is missing for the same reason at several places, in one block."""
+    """Give what an export lacks: each thing once, and together those that lack at the same places."""
     reasons: dict[str, list[str]] = {}
     for refused in found.refused:
         reasons.setdefault(refused.reason, []).append(refused.case)
     for reason, cases in reasons.items():
         more = f" and {len(cases) - 1} more" if len(cases) > 1 else ""
         yield f"not exported: {cases[0]}{more}: {reason}"
-    places: dict[str, list[str]] = {}
+    places: dict[tuple[str, str], list[str]] = {}
     for missing in found.missing:
-        places.setdefault(f"{missing.what} ({missing.hint})", []).append(missing.path)
-    for reason, paths in places.items():
-        yield f"missing: {reason}"
-        yield from (f"  {path}" for path in paths[:_SHOWN])
-        if len(paths) > _SHOWN:
-            yield f"  and {len(paths) - _SHOWN} more places"
+        places.setdefault((missing.what, missing.hint), []).append(missing.path)
+    alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for (what, hint), paths in places.items():
+        alike.setdefault((hint, tuple(paths)), []).append(what)
+    for (hint, where), things in alike.items():
+        yield f"missing: {', '.join(things)} ({hint})"
+        yield from (f"  {path}" for path in where[:_SHOWN])
+        if len(where) > _SHOWN:
+            yield f"  and {len(where) - _SHOWN} more"

@@ -111,11 +111,17 @@ def of_record(case: Case, record: Record) -> Candidate:
     """Return what the record of a case is worth for a submission."""
     why_not = None
     if record.ending != "pass":
-        first_line = str(record.reason).partition("\n")[0]
-        why_not = f"{record.verdict or record.ending}: {first_line}"
+        why_not = f"{record.verdict or record.ending}: {_why(record)}"
     elif record.deltas:
         why_not = f"{'; '.join(record.labels)}: it is not the system of this name"
     return Candidate(case=case, record=record, why_not=why_not, dropped=record.ending == "dropped")
+
+
+def _why(record: Record) -> str:
+    """Return in a line what was wrong, without what to do about it."""
+    broken = [finding for finding in record.findings if finding.broken]
+    said = [f"{one.rule}: expected {one.expected}, observed {one.observed}" for one in broken]
+    return "; ".join(said) or str(record.reason).partition("\n")[0]
 
 
 def system_name(case: Case) -> str:

@@ -31,7 +31,7 @@ MLPERF_CONF = "mlperf.conf"
 _CONFIGURATIONS = (MLPERF_CONF, USER_CONF)
 
 _RUN_IT = "a session exports what passed in it"
-_FILL_IN = "fill it in"
+_FILL_IN = "not known: fill it in"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +150,7 @@ class _Tree:
 
     def _miss_fields(self, path: str, fields: Iterable[str]) -> None:
         for name in fields:
-            self._miss(path, f'"{name}" is not known', _FILL_IN)
+            self._miss(path, f'"{name}"', _FILL_IN)
 
     def _stated(self, group: Group) -> dict[str, description.Value]:
         return {
