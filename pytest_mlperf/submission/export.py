@@ -100,7 +100,8 @@ def _plan(members: Iterable[Candidate], order: Order) -> Export:
         tree.add(group)
     tree.describe([group for group in groups if group.has()])
     return Export(
-        pieces=tuple(tree.pieces),
+        # The code of a benchmark is that of all systems.
+        pieces=tuple(dict.fromkeys(tree.pieces)),
         missing=tuple(dict.fromkeys(tree.missing)),
         refused=tuple(refused),
         round=groups[0].round.name if groups else None,

@@ -263,6 +263,24 @@ def test_a_system_is_named_by_its_metrics_with_the_power_setting(tmp_path: Path)
     assert any(f"/results/{SYSTEM}_MaxQ/bert-99.9/Offline/" in piece.path for piece in export.pieces)
 
 
+def test_systems_share_the_code_of_a_benchmark(tmp_path: Path) -> None:
+    ran = Ran(output=tmp_path / "out")
+    other = [
+        replace(
+            record, case=replace(record.case, id=f"other-{n}", metric_name=f"other-{record.case.metric_name}")
+        )
+        for n, record in enumerate(ran.records.values())
+    ]
+    export = plan([*ran.records.values(), *other], ran.order())
+    write(export, tmp_path / "tree")
+    root = tmp_path / f"tree/closed/{SUBMITTER}"
+    assert export.results == 8
+    assert sorted(path.name for path in (root / "systems").iterdir()) == sorted(
+        [f"{SYSTEM}.json", f"other-{SYSTEM}.json"]
+    )
+    assert len(list((root / "code").rglob("README.md"))) == 1
+
+
 def test_a_system_says_what_the_machine_says_and_no_more(tmp_path: Path) -> None:
     ran = Ran(output=tmp_path / "out")
     exported(ran, tmp_path / "tree")
