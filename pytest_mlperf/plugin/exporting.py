@@ -183,7 +183,7 @@ def end(config: pytest.Config, suite: Suite, records: Iterable[Record]) -> None:
         if exporting.exported.results:
             export.write(exporting.exported, exporting.target)
     except OSError as error:
-        exporting.problem = f"{error.filename or exporting.target}: {error.strerror}"
+        exporting.problem = f"{error.filename or exporting.target}: {error.strerror} (the tree is not whole)"
     except ConfigurationError as error:
         exporting.problem = str(error)
 

@@ -146,19 +146,13 @@ def sort(candidates: Iterable[Candidate], order: Order) -> tuple[list[Group], li
     reasons = {candidate.case.id: _never(candidate.case, order) for candidate in planned}
     possible = [candidate for candidate in planned if reasons[candidate.case.id] is None]
     refused = [Refused(case=case, reason=reason) for case, reason in reasons.items() if reason]
-    groups: dict[tuple[str, str], Group] = {}
-    # What passed goes before what did not, where both have the same place.
-    for candidate in sorted(possible, key=lambda candidate: candidate.why_not is not None):
-        reason = _enter(candidate, groups, possible)
-        if reason:
-            refused.append(Refused(case=candidate.case.id, reason=reason))
-    _complete(groups, [candidate for candidate in all_of_them if candidate.dropped], order)
-    kept = []
-    for group in groups.values():
+    table = _Table()
+    refused += table.enter(possible)
+    dropped = [candidate for candidate in all_of_them if candidate.dropped]
+    table.complete(candidate for candidate in dropped if _never(candidate.case, order) is None)
+    for group in table.groups.values():
         refused += _outside(group, order.division)
-        if group.members:
-            kept.append(group)
-    return kept, refused
+    return [group for group in table.groups.values() if group.members], refused
 
 
 def _never(case: Case, order: Order) -> str | None:
@@ -174,47 +168,55 @@ def _never(case: Case, order: Order) -> str | None:
     return None
 
 
-def _enter(
-    candidate: Candidate, groups: dict[tuple[str, str], Group], possible: list[Candidate]
-) -> str | None:
-    """Enter a candidate into its group, or return why there is no place for it."""
-    case, first = candidate.case, possible[0].case
-    if case.round != first.round:
-        return f"it is of {case.round}: a tree is of one round, this one of {first.round}"
-    key = _key(case)
-    if key not in groups:
-        groups[key] = _group(case, possible)
-    taken = groups[key].members.setdefault((case.scenario, case.mode), candidate)
-    if taken is not candidate:
-        return f"its place is taken by {taken.case.id} (select one of them)"
-    return None
+@dataclass(kw_only=True)
+class _Table:
+    """The groups of one round, by system and official benchmark."""
+
+    groups: dict[tuple[str, str], Group] = field(default_factory=dict)
+
+    def enter(self, possible: list[Candidate]) -> Iterator[Refused]:
+        """Enter candidates, and give those for which there is no place."""
+        kinds: dict[str, set[str]] = {}
+        for candidate in possible:
+            kinds.setdefault(system_name(candidate.case), set()).add(candidate.case.category)
+        # What passed goes before what did not, where both have the same place.
+        for candidate in sorted(possible, key=lambda candidate: candidate.why_not is not None):
+            case, round_name = candidate.case, possible[0].case.round
+            if case.round != round_name:
+                reason = f"it is of {case.round}: a tree is of one round, this one of {round_name}"
+                yield Refused(case=case.id, reason=reason)
+                continue
+            group = self._group(case, ",".join(sorted(kinds[system_name(case)])))
+            taken = group.members.setdefault((case.scenario, case.mode), candidate)
+            if taken is not candidate:
+                reason = f"its place is taken by {taken.case.id} (select one of them)"
+                yield Refused(case=case.id, reason=reason)
+
+    def complete(self, dropped: Iterable[Candidate]) -> None:
+        """Add the cases that were not selected to the groups that lack them, as the reason why they do."""
+        for candidate in dropped:
+            case = candidate.case
+            group = self.groups.get(_key(case))
+            if group is not None and group.round.name == case.round:
+                group.members.setdefault((case.scenario, case.mode), candidate)
+
+    def _group(self, case: Case, kind: str) -> Group:
+        key = _key(case)
+        if key not in self.groups:
+            round_ = checker.load(case.round)
+            self.groups[key] = Group(
+                system=key[0],
+                kind=kind,
+                round=round_,
+                benchmark=round_.benchmarks[key[1]],
+                harness=case.harness,
+            )
+        return self.groups[key]
 
 
 def _key(case: Case) -> tuple[str, str]:
     benchmark = official(case, checker.load(case.round))
     return system_name(case), benchmark.name if benchmark else ""
-
-
-def _group(case: Case, possible: list[Candidate]) -> Group:
-    round_ = checker.load(case.round)
-    system, name = _key(case)
-    kinds = {each.case.category for each in possible if system_name(each.case) == system}
-    return Group(
-        system=system,
-        kind=",".join(sorted(kinds)),
-        round=round_,
-        benchmark=round_.benchmarks[name],
-        harness=case.harness,
-    )
-
-
-def _complete(groups: Mapping[tuple[str, str], Group], dropped: list[Candidate], order: Order) -> None:
-    """Add the cases that were not selected to the groups that lack them, as the reason why they do."""
-    for candidate in dropped:
-        case = candidate.case
-        group = groups.get(_key(case)) if _never(case, order) is None else None
-        if group is not None and group.round.name == case.round:
-            group.members.setdefault((case.scenario, case.mode), candidate)
 
 
 def _outside(group: Group, division: Division) -> Iterator[Refused]:

@@ -85,12 +85,11 @@ def write(export: Export, target: Path) -> None:
 
 
 def _blocks(piece: Piece) -> Iterator[bytes]:
-    if piece.source is None:
-        yield (piece.text or "").encode()
-    elif piece.most_bytes is not None:
+    if piece.source is not None and piece.most_bytes is not None:
         yield truncation.shortened(piece.source, most_bytes=piece.most_bytes)
-    else:
+    elif piece.source is not None:
         yield from truncation.blocks(piece.source)
+    yield piece.text.encode()
 
 
 def _plan(members: Iterable[Candidate], order: Order) -> Export:
@@ -221,7 +220,9 @@ class _Tree:
             self._miss(path, "written from the limits of the round", "put LoadGen's own in its place")
         elif ran:
             self._miss(
-                path, f"no {name} among the files of the run", "put the one that LoadGen was given here"
+                path,
+                f"no single {name} among the files of the run",
+                "put the one that LoadGen was given here",
             )
 
     def _code(self, group: Group) -> None:

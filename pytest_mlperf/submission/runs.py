@@ -20,12 +20,12 @@ _RUN_AGAIN = "run the case again"
 class Piece:
     """A file of a submission.
 
-    text:        its content; None where it is made of `source`
+    text:        its content, or what follows that of `source`
     most_bytes:  above which only the beginning and the end of `source` are taken; None takes all of it
     """
 
     path: str
-    text: str | None = None
+    text: str = ""
     source: Path | None = None
     most_bytes: int | None = None
 
@@ -77,14 +77,14 @@ def of_run(
 
 def _scores(logs: Path, path: str) -> Piece | Missing:
     """Return accuracy.txt with the hash of the whole log, unless it states that of another log."""
-    text = (logs / SCORES).read_text(encoding="utf-8", errors="replace")
     if not (logs / SAMPLES).is_file():
-        return Piece(path=path, text=text)
+        return Piece(path=path, source=logs / SCORES)
+    text = (logs / SCORES).read_text(encoding="utf-8", errors="replace")
     stated, found = truncation.stated_hash(text), truncation.digest(logs / SAMPLES)
     if stated not in (None, found):
         what = f"states hash={stated}, found {found} of {logs / SAMPLES}"
         return Missing(path=path, what=what, hint="it is of another run: run the case again")
-    return Piece(path=path, text=truncation.with_hash(text, found))
+    return Piece(path=path, source=logs / SCORES, text=truncation.hash_line(text, found))
 
 
 def configuration(folder: Path, name: str) -> Path | None:

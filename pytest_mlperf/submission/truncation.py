@@ -40,12 +40,11 @@ def stated_hash(text: str) -> str | None:
     return match[1] if match else None
 
 
-def with_hash(text: str, sha256: str) -> str:
-    """Return accuracy.txt with the hash on a line of its own."""
+def hash_line(text: str, sha256: str) -> str:
+    """Return what is to be put after accuracy.txt, so that it states the hash on a line of its own."""
     if stated_hash(text) is not None:
-        return text
-    ended = text if not text or text.endswith("\n") else f"{text}\n"
-    return f"{ended}hash={sha256}\n"
+        return ""
+    return f"hash={sha256}\n" if not text or text.endswith("\n") else f"\nhash={sha256}\n"
 
 
 def shortened(path: Path, *, most_bytes: int) -> bytes:

@@ -157,7 +157,7 @@ SPOILT: dict[str, tuple[Callable[[Ran], object], str]] = {
     ),
     "user.conf": (
         lambda ran: (ran.logs("Offline", PERFORMANCE) / "user.conf").unlink(),
-        f"closed/{SUBMITTER}/measurements/{SYSTEM}/bert-99/Offline/user.conf: no user.conf among",
+        f"closed/{SUBMITTER}/measurements/{SYSTEM}/bert-99/Offline/user.conf: no single user.conf among",
     ),
 }
 
@@ -317,6 +317,18 @@ def test_a_system_without_accelerators_says_so(tmp_path: Path) -> None:
     described = json.loads(path.read_text(encoding="utf-8"))
     assert described["accelerators_per_node"] == 0
     assert described["accelerator_model_name"] == described["accelerator_frequency"] == "N/A"
+
+
+def test_scores_are_copied_as_they_are_and_get_the_hash(tmp_path: Path) -> None:
+    ran = Ran(output=tmp_path / "out")
+    path = ran.logs("Offline", ACCURACY) / "accuracy.txt"
+    hashed = path.read_bytes().splitlines(keepends=True)[-1]
+    assert hashed.startswith(b"hash=")
+    strange = b"1/2\r2/2\r\n" + path.read_bytes().removesuffix(hashed).rstrip() + b" \xff"
+    path.write_bytes(strange)
+    exported(ran, tmp_path / "tree")
+    copied = (tmp_path / "tree" / BERT / "Offline/accuracy/accuracy.txt").read_bytes()
+    assert copied == strange + b"\n" + hashed
 
 
 def test_configuration_files_are_those_of_the_run(tmp_path: Path) -> None:

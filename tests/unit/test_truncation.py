@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_mlperf.submission.truncation import digest, shortened, with_hash
+from pytest_mlperf.submission.truncation import digest, hash_line, shortened
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,13 +46,13 @@ def test_a_log_is_never_in_memory(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("text", "added"),
     [
-        ("accuracy=76%\n", f"accuracy=76%\nhash={SHA256}\n"),
-        ("accuracy=76%", f"accuracy=76%\nhash={SHA256}\n"),
+        ("accuracy=76%\n", f"hash={SHA256}\n"),
+        ("accuracy=76%", f"\nhash={SHA256}\n"),
         ("", f"hash={SHA256}\n"),
-        (f"hash={SHA256}\naccuracy=76%\n", f"hash={SHA256}\naccuracy=76%\n"),
+        (f"hash={SHA256}\naccuracy=76%\n", ""),
     ],
 )
-def test_the_hash_has_a_line_of_its_own(text: str, expected: str) -> None:
-    assert with_hash(text, SHA256) == expected
+def test_the_hash_has_a_line_of_its_own(text: str, added: str) -> None:
+    assert hash_line(text, SHA256) == added
