@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
+from pytest_mlperf import shipped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,7 +84,7 @@ def load(name: str) -> Round:
     path = _FOLDER / f"{name}.yaml"
     if name not in names():
         raise KeyError(name)
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content = shipped.read(path)
     return Round(
         name=name,
         seeds=Seeds(**content["seeds"]),

@@ -12,8 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import yaml
-
+from pytest_mlperf import shipped
 from pytest_mlperf.rounds import Seeds
 
 if TYPE_CHECKING:
@@ -177,7 +176,7 @@ def load(name: str) -> CheckerRound:
 
 
 def _read(stem: str) -> dict[str, Any]:
-    content: dict[str, Any] = yaml.safe_load((_FOLDER / f"{stem}.yaml").read_text(encoding="utf-8"))
+    content: dict[str, Any] = shipped.read(_FOLDER / f"{stem}.yaml")
     return content
 
 

@@ -30,9 +30,6 @@ def pytest_mlperf_harnesses(config):
     return {{"scripted": scripted_harness.Scripted()}}
 """
 
-# Hypothesis imports all of itself at the end of every session: as long as the rest of a small one takes.
-LEAN = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
-
 MATRIX = """\
 round: v2.0
 category: smoke
@@ -54,7 +51,9 @@ class Session:
     neighbours: tuple[str, ...]
 
     def run(self, *options: str) -> pytest.RunResult:
-        return self.pytester.runpytest_subprocess(*LEAN, *self.neighbours, *options, timeout=120)
+        return self.pytester.runpytest_subprocess(
+            "-p", "no:cacheprovider", *self.neighbours, *options, timeout=120
+        )
 
     def write_matrix(self, text: str, name: str = "matrix") -> None:
         folder = self.pytester.path / "matrices"

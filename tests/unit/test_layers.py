@@ -23,6 +23,7 @@ STAGES = (
     "units",
     "process",
     "version",
+    "shipped",
     "rounds",
     "matrix",
     "plan",

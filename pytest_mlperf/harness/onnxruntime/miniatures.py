@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
+from pytest_mlperf import shipped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,7 +66,7 @@ class Miniature:
 @cache
 def manifest() -> Mapping[str, Miniature]:
     """Return the miniatures by name, in the order of the manifest."""
-    entries = yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))
+    entries = shipped.read(MANIFEST)
     return {name: _miniature(name, entry) for name, entry in entries.items()}
 
 
