@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.errors import EvidenceError, Place, RunError
-from pytest_mlperf.evidence.reading import ACCURACY, ACCURACY_LOG, DETAIL, SUMMARY
+from pytest_mlperf.evidence.reading import ACCURACY_LOG, DETAIL, JUDGED, SUMMARY
 from pytest_mlperf.placement import Unplaced
 from pytest_mlperf.record import RECORD, from_json
 
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.hardware.matching import Delta
     from pytest_mlperf.matrix import Case
-
-JUDGED = (DETAIL, SUMMARY, ACCURACY_LOG, ACCURACY)
-"""What a verdict stands on. LoadGen's trace, which can be larger than all of them, is left behind."""
 
 _LOADGEN = (DETAIL, SUMMARY, ACCURACY_LOG)
 _MODE = re.compile(rb'"key": "effective_test_mode", "value": "(\w+)"')

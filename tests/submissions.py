@@ -33,6 +33,7 @@ def run_facts(round_name: str, benchmark: str, scenario: str) -> dict[str, Any]:
         "effective_min_query_count": terms.min_queries.get(logged, 1),
         "effective_samples_per_query": terms.offline_samples or 1,
         "effective_performance_sample_count": terms.performance_samples,
+        "effective_target_latency_percentile": 0.9 if logged == "SingleStream" else 0.99,
         "effective_target_latency_ns": terms.latency_ns.get(logged, 0),
         "effective_sample_concatenate_permutation": True,
         **{f"effective_{name}_rng_seed": seed for name, seed in asdict(round_.seeds).items()},
@@ -51,6 +52,7 @@ def run_facts(round_name: str, benchmark: str, scenario: str) -> dict[str, Any]:
             if "second" in key or "_sec" in key
         },
         "result_90.00_percentile_latency_ns": 1000000,
+        "result_99.90_percentile_latency_ns": 1000000,
     }
 
 

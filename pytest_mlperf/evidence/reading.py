@@ -31,6 +31,9 @@ ACCURACY = "accuracy.txt"
 USER_CONF = "user.conf"
 METADATA = "metadata.json"
 
+JUDGED = (DETAIL, SUMMARY, ACCURACY_LOG, ACCURACY, USER_CONF, METADATA)
+"""What a verdict stands on, as far as it is there. LoadGen's trace, which can be the largest, is not read."""
+
 _BLOCK_BYTES = 1 << 20
 _HEAD_BYTES = 4096
 _SAMPLE = b'"qsl_idx"'
