@@ -109,8 +109,12 @@ class Finding:
 
 
 def tightest(findings: Iterable[Finding]) -> Finding | None:
-    """Return the satisfied finding that is nearest to its limit, of those that could as well be broken."""
+    """Return the satisfied finding that is nearest to its limit, of those that could as well be broken.
+
+    One that is beyond its limit and satisfied all the same is but an estimate.
+    """
     near = [(f.margin.percent, f) for f in findings if f.satisfied and f.margin and not f.margin.until_met]
+    near = [(percent, finding) for percent, finding in near if percent >= 0]
     return min(near, key=lambda pair: pair[0])[1] if near else None
 
 
