@@ -31,7 +31,9 @@ def format_number(value: float) -> str:
 
 
 def format_quantity(value: float, unit: str) -> str:
-    """Return value and unit, nanoseconds as `136.9 us` or `7.051 ms`."""
+    """Return value and unit, nanoseconds as `136.9 us` or `7.051 ms`, and a mere number (unit 1) as such."""
+    if unit == "1":
+        return format_number(value)
     if unit != "ns":
         return f"{format_number(value)} {unit}"
     for factor, larger in ((1, "ns"), (1e3, "us"), (1e6, "ms")):

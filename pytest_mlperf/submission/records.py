@@ -18,7 +18,7 @@ from pytest_mlperf.matrix import METRIC_MODES
 from pytest_mlperf.record import Measurement, PublishedCase, Record
 from pytest_mlperf.submission.judging import ACCURACY, FILES, PERFORMANCE, path_of
 from pytest_mlperf.verdict.margins import constraints
-from pytest_mlperf.verdict.official import number
+from pytest_mlperf.verdict.official import LENIENT, number
 from pytest_mlperf.verdict.run import Run
 
 if TYPE_CHECKING:
@@ -130,7 +130,9 @@ def _findings(result: AuditedResult, results: Mapping[str, AuditedResult], level
 def _held(ruling: Ruling, level: Level) -> Finding:
     if ruling.finding.satisfied:
         return ruling.finding
-    return replace(ruling.explained(), relaxed=not ruling.rejects(level))
+    if ruling.rejects(level):
+        return ruling.explained()
+    return replace(ruling.explained(), relaxed=True, next_step=LENIENT if ruling.forbidden else None)
 
 
 def _run(log: DetailLog) -> Run:

@@ -22,6 +22,9 @@ Level = Literal["official", "strict"]
 
 EARLY_STOPPING_SCENARIOS = ("SingleStream", "MultiStream", "Server")
 
+LENIENT = "judge it with --mlperf-level strict, which rejects this"
+"""What is said of a rule that was broken and that the round's checker let pass."""
+
 _DIFFERS = {"log": "; its checker only logs this", "off": "; its checker does not look at this"}
 
 
