@@ -170,6 +170,9 @@ def test_strict_finds_what_official_lets_pass(alone: Audit, pytester: pytest.Pyt
     strict = alone("--mlperf-results=tree", "-m", "performance and Offline", "--mlperf-level=strict")
 
     assert (official.ret, strict.ret) == (0, 1)
+    official.stdout.fnmatch_lines(
+        ["1 run breaks rules that the checker let pass: judge with --mlperf-level strict"]
+    )
     strict.stdout.fnmatch_lines(["    observed: AccuracyOnly", "*its checker does not look at this"])
 
 
