@@ -7,6 +7,7 @@ line). Which of the values counts is not decided here.
 from __future__ import annotations
 
 import io
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -56,6 +57,9 @@ def _lines(text: str, path: str, patterns: Mapping[str, re.Pattern[str]]) -> Ite
 
 def _number(text: str, place: Place) -> float:
     try:
-        return float(text)
+        value = float(text)
     except ValueError as error:
         raise EvidenceError(f"found {text!r}, allowed: a number", place=place) from error
+    if not math.isfinite(value):
+        raise EvidenceError(f"found {text[:40]!r}, allowed: a finite number", place=place)
+    return value

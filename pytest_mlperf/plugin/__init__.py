@@ -10,29 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_mlperf.plugin.markers import MARKERS
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
     from pytest_mlperf.matrix import Case
     from pytest_mlperf.record import PublishedCase, Record
-
-_MARKERS = {
-    "datacenter": "cases of a datacenter matrix",
-    "edge": "cases of an edge matrix",
-    "smoke": "cases of a smoke matrix: shortened, not submission-valid",
-    "accuracy": "AccuracyOnly cases",
-    "performance": "PerformanceOnly cases",
-    "SingleStream": "cases of this LoadGen scenario",
-    "MultiStream": "cases of this LoadGen scenario",
-    "Server": "cases of this LoadGen scenario",
-    "Offline": "cases of this LoadGen scenario",
-    "Interactive": "cases of this LoadGen scenario",
-    "compliance": "compliance tests of an audit",
-    "files": "what stands around the runs of an audit",
-    "closed": "results of this division in an audit",
-    "open": "results of this division in an audit",
-    "network": "results of this division in an audit",
-}
 
 _OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "--mlperf-matrix": {
@@ -132,7 +116,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers and the columns of HTML reports; a plan is made here, not by workers."""
-    for name, meaning in _MARKERS.items():
+    for name, meaning in MARKERS.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
     if config.getoption("mlperf_plan") and hasattr(config.option, "dist"):
         config.option.dist = "no"
@@ -165,7 +149,8 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> Generator[None, object, object]:
     """Leave out the tests of audits where no submission tree is named; they would have no items."""
     code = getattr(obj, "__code__", None)
-    if code and _AUDITS & set(code.co_varnames) and not collector.config.getoption("mlperf_results"):
+    asks = code and _AUDITS & {*code.co_varnames[: code.co_argcount]}
+    if asks and not collector.config.getoption("mlperf_results"):
         collector.config.stash[_LEFT_OUT] = collector.nodeid
         yield
         return []
@@ -234,7 +219,7 @@ def pytest_xdist_node_collection_finished(node: pytest.Item, ids: list[str]) -> 
     """Wake up beside the workers of xdist, which are the ones that collect."""
     from pytest_mlperf.plugin.nodeids import has_cases  # noqa: PLC0415  only with xdist
 
-    if has_cases(ids):
+    if has_cases(ids, published=bool(node.config.getoption("mlperf_results"))):
         from pytest_mlperf.plugin.session import start  # noqa: PLC0415  wake up
 
         session = start(node.config)

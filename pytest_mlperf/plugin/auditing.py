@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,15 +11,22 @@ import pytest
 
 from pytest_mlperf.errors import ConfigurationError
 from pytest_mlperf.plugin import output
+from pytest_mlperf.plugin.markers import MARKERS, OURS
 from pytest_mlperf.rounds import checker
 from pytest_mlperf.submission import Tree, round_of
 from pytest_mlperf.submission.records import PublishedTree
+from pytest_mlperf.submission.seeds import no_results
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from pytest_mlperf.record import PublishedCase, Record
+
+CATEGORIES = ("datacenter", "edge")
+
+# A marker that an expression can name.
+_WORD = re.compile(r"[A-Za-z0-9][\w.+/-]*", re.ASCII)
 
 _MODE_MARKERS = {"AccuracyOnly": ("accuracy",), "PerformanceOnly": ("performance",), "files": ("files",)}
 
@@ -35,14 +43,11 @@ class Audit:
         """The cases by id; empty, with a problem, when the tree cannot be walked."""
         try:
             cases = self._tree.cases
+            if not cases:
+                raise no_results(self._path)
         except (ConfigurationError, OSError) as error:
             self.problems.append(_said(error))
             return {}
-        if not cases:
-            self.problems.append(
-                f"{self._path}: --mlperf-results: found no results in it, allowed: a folder with closed/, "
-                "open/ or network/ and <submitter>/results/<system>/<benchmark>/<scenario> in these"
-            )
         return cases
 
     @property
@@ -62,13 +67,25 @@ class Audit:
     def parameters(self) -> Iterator[Any]:
         """Give the cases as parameters, each with its id and its markers."""
         marks: dict[str, pytest.MarkDecorator] = {}
+        taken = self._taken()
         for case in self.cases.values():
-            words = dict.fromkeys(_words(case))
+            words = [
+                word for word in dict.fromkeys(_words(case)) if _WORD.fullmatch(word) and word not in taken
+            ]
             for word in words:
                 if word not in marks:
-                    self.config.addinivalue_line("markers", f"{word}: published results of this name")
+                    self.config.addinivalue_line("markers", f"{word}: published results {OURS}")
                     marks[word] = getattr(pytest.mark, word)
             yield pytest.param(case, id=case.id, marks=[marks[word] for word in words])
+
+    def _taken(self) -> frozenset[str]:
+        """Return the markers that mean something else: directories may be called `skip`."""
+        foreign = (
+            line
+            for line in self.config.getini("markers")
+            if not line.endswith(OURS) and line.partition(":")[0] not in MARKERS
+        )
+        return frozenset(re.split(r"[:(]", line)[0].strip() for line in foreign)
 
     def record(self, case: PublishedCase) -> Record:
         """Judge a case."""
@@ -77,7 +94,7 @@ class Audit:
 
 def _words(case: PublishedCase) -> Iterator[str]:
     yield from (case.division, case.submitter, case.sku, case.benchmark, case.scenario)
-    yield from (word.strip() for word in (case.category or "").split(",") if word)
+    yield from (word for word in re.split(r"[,\s]+", case.category or "") if word in CATEGORIES)
     yield from _MODE_MARKERS.get(case.mode, ("compliance", case.mode))
 
 

@@ -101,6 +101,10 @@ def prepare(config: pytest.Config) -> None:
     given = config.getoption("mlperf_export")
     if not given:
         raise pytest.UsageError("--mlperf-submitter, --mlperf-division: allowed with --mlperf-export only")
+    if config.getoption("mlperf_results"):
+        raise pytest.UsageError(
+            "--mlperf-export: found --mlperf-results, which runs nothing that can be exported"
+        )
     if config.getoption("mlperf_plan"):
         raise pytest.UsageError(
             "--mlperf-export: found --mlperf-plan, which runs nothing that can be exported"

@@ -18,6 +18,15 @@ def case_id(nodeid: str) -> str | None:
     return match[1] if match else None
 
 
-def has_cases(nodeids: Iterable[str]) -> bool:
-    """Return whether cases are among the items: the controller and its workers must agree on it."""
-    return any(case_id(nodeid) for nodeid in nodeids)
+def is_of_matrix(named: str) -> bool:
+    """Return whether an id can be of a case of a matrix; those of submission trees have more endings."""
+    return named.endswith(("-AccuracyMode", "-PerformanceMode"))
+
+
+def has_cases(nodeids: Iterable[str], *, published: bool = False) -> bool:
+    """Return whether cases are among the items: the controller and its workers must agree on it.
+
+    published: whether there is a submission tree
+    """
+    ids = (named for nodeid in nodeids if (named := case_id(nodeid)))
+    return any(published or is_of_matrix(named) for named in ids)

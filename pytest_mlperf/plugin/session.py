@@ -128,7 +128,8 @@ class Session:
         if content is not None:
             self._add(content if isinstance(content, Record) else from_json(content))
         elif case_id not in self.records and (report.failed or report.skipped):
-            left = left_record(output.folder(self.config), case_id)
+            ran = isinstance(self._case(case_id), Case)
+            left = left_record(output.folder(self.config), case_id) if ran else None
             self._add(left or self._without_record(case_id, report))
 
     def _without_record(self, case_id: str, report: pytest.TestReport) -> Record:

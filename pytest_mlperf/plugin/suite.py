@@ -22,6 +22,8 @@ from pytest_mlperf.pipeline import Site, run_case
 from pytest_mlperf.plan import Plan, select
 from pytest_mlperf.plugin import output
 from pytest_mlperf.plugin.auditing import Audit
+from pytest_mlperf.plugin.markers import OURS
+from pytest_mlperf.plugin.nodeids import is_of_matrix
 from pytest_mlperf.record import PublishedCase
 from pytest_mlperf.replay import Replay
 from pytest_mlperf.report.explanation import explain
@@ -81,7 +83,7 @@ class Suite:
     def case(self, case_id: str) -> Case | PublishedCase | None:
         """Return a case by id, None for no such case."""
         published = self.audit.cases.get(case_id) if self.audit else None
-        return published or self.plan.cases.get(case_id)
+        return published or (self.plan.cases.get(case_id) if is_of_matrix(case_id) else None)
 
     @cached_property
     def paths(self) -> list[Path]:
@@ -154,7 +156,7 @@ class Suite:
             )
             for word in words:
                 if word not in marks:
-                    self.config.addinivalue_line("markers", f"{word}: cases of this name in the matrices")
+                    self.config.addinivalue_line("markers", f"{word}: cases of the matrices {OURS}")
                     marks[word] = getattr(pytest.mark, word)
             yield pytest.param(case, id=case.id, marks=[marks[word] for word in words])
 
@@ -214,7 +216,7 @@ def _crossed(items: list[pytest.Item]) -> Iterator[str]:
     """Give a problem for each test that has parameters beside the case: one case is one item."""
     crossed = [item for item in items if (case := _case(item)) and f"[{case.id}]" not in item.nodeid]
     for test in sorted({item.nodeid.partition("[")[0] for item in crossed}):
-        yield f"{test}: has parameters beside mlperf_case, allowed: none (a case is one item)"
+        yield f"{test}: has parameters beside the case, allowed: none (a case is one item)"
 
 
 def _asked_twice(items: list[pytest.Item]) -> Iterator[str]:

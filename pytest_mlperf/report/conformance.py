@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from pytest_mlperf.record import Record
 
 
+_MOST_NAMED = 10
+
+
 @dataclass(frozen=True, kw_only=True)
 class Conformance:
     """The five endings, counted; they add up to the matrix.
@@ -75,6 +78,14 @@ def add_up(records: Iterable[Record]) -> Conformance:
     )
 
 
+def _rejected(scenarios: list[str]) -> Iterator[str]:
+    """Name scenarios that do not stand. The run at fault need not be among those that were selected."""
+    for scenario in scenarios[:_MOST_NAMED]:
+        yield f"  not accepted: {scenario}"
+    if len(scenarios) > _MOST_NAMED:
+        yield f"  and {len(scenarios) - _MOST_NAMED} more"
+
+
 def acceptance(records: Iterable[Record]) -> Iterator[str]:
     """Give a line a division on the published scenarios that were looked at: how many are accepted."""
     records = list(records)
@@ -87,6 +98,7 @@ def acceptance(records: Iterable[Record]) -> Iterator[str]:
             of_division[key] = of_division.get(key, True) and record.accepted is True
     for division, accepted in scenarios.items():
         yield f"{division}: {sum(accepted.values())} of {len(accepted)} scenarios accepted"
+        yield from _rejected([" ".join(key) for key, stands in accepted.items() if not stands])
     lenient = sum(any(f.next_step == LENIENT for f in record.findings) for record in records)
     if lenient:
         runs = "1 run breaks" if lenient == 1 else f"{lenient} runs break"

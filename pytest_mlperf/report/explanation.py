@@ -61,7 +61,7 @@ def _lines(record: Record) -> Iterator[str]:
 def _circumstances(record: Record) -> Iterator[str]:
     near = tightest(record.findings)
     if near and record.ending == "pass":
-        yield f"  tightest margin: {near.rule}, {near.margin}"
+        yield f"  tightest margin: {near.rule}, {near.margin} ({near.observed}; {near.expected})"
     for name, beside in (
         ("other programs on its devices", record.foreign),
         ("neighbours", record.neighbours),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_mlperf.report.metrics import conformance, rows
 from pytest_mlperf.units import format_number
 from pytest_mlperf.verdict import tightest
+from pytest_mlperf.verdict.official import LENIENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +47,8 @@ def _reasons(record: Record) -> Iterator[tuple[str, str]]:
     for finding in record.findings:
         if finding.broken:
             yield "broken", f"{finding.rule}: expected {finding.expected}, observed {finding.observed}"
+        if finding.next_step == LENIENT:
+            yield "let_pass", f"{finding.rule}: expected {finding.expected}, observed {finding.observed}"
         if finding.next_step:
             yield "next_step", finding.next_step
 

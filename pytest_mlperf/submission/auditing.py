@@ -11,13 +11,15 @@ from dataclasses import replace
 from functools import cache
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
-from pytest_mlperf.errors import ConfigurationError
+from pytest_mlperf.errors import ConfigurationError, EvidenceError
 from pytest_mlperf.rounds import checker
 from pytest_mlperf.submission import judging, layout, tidiness
 from pytest_mlperf.submission.judging import Audit, AuditedResult, SystemUnderAudit
 from pytest_mlperf.submission.reading import Reader
+from pytest_mlperf.submission.seeds import no_results, round_of
+from pytest_mlperf.verdict.official import Level
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.submission.judging import Mode
     from pytest_mlperf.submission.layout import ScenarioFolder, Submission
-    from pytest_mlperf.verdict.official import Level, Terms
+    from pytest_mlperf.verdict.official import Terms
 
 
 class Tree:
@@ -34,12 +36,14 @@ class Tree:
     path:   the folder with closed/, open/ and network/
     round:  v2.0 to v6.1
     level:  official rejects what the round's own checker rejected, strict what the rules forbid
-    Raises ConfigurationError for a round that is not known.
+    Raises ConfigurationError for a round or level that is not known.
     """
 
     def __init__(self, path: Path | str, *, round: str, level: Level = "official") -> None:  # noqa: A002  the field's word
         if round not in checker.names():
             raise ConfigurationError(f"round: found {round!r}, allowed: {', '.join(checker.names())}")
+        if level not in get_args(Level):
+            raise ConfigurationError(f"level: found {level!r}, allowed: {', '.join(get_args(Level))}")
         self.path = Path(path)
         self.round = checker.load(round)
         self.level = level
@@ -67,12 +71,15 @@ class Tree:
         return terms.benchmark.name if terms else None
 
     def judge(self, folder: ScenarioFolder) -> list[AuditedResult]:
-        """Judge a directory. Raises OSError where one of its directories cannot be read."""
+        """Judge a directory."""
         terms = self._terms(folder)
         if terms is None:
             return list(judging.unknown(folder, self.round))
         audit = Audit(reader=self._reader, system=self._system(folder), folder=folder, terms=terms)
-        results = list(audit.results())
+        try:
+            results = list(audit.results())
+        except EvidenceError as error:
+            results = [judging.unreadable(folder, mode, error) for mode in judging.modes(terms)]
         accepted = all(judging.stands(result, self.round, self.level) for result in results)
         return [replace(result, accepted=accepted) for result in results]
 
@@ -98,19 +105,23 @@ class Tree:
 def audit(
     path: Path | str,
     *,
-    round: str,  # noqa: A002  the field's word
+    round: str | None = None,  # noqa: A002  the field's word
     level: Level = "official",
     processes: int = 1,
 ) -> Iterator[AuditedResult]:
     """Give the results of a submission tree, as they are judged, in order of their names.
 
     path:       the folder with closed/, open/ and network/
-    round:      v2.0 to v6.1
+    round:      v2.0 to v6.1; None for the one whose seeds are in the logs
     level:      official rejects what the round's own checker rejected, strict what the rules forbid
     processes:  how many judge at once, each a system at a time; 1 is this one
-    Raises ConfigurationError for a round that is not known, and OSError for a tree that cannot be read.
+    Raises ConfigurationError for a round or level that is not known and a folder without results, and OSError
+    for a tree that cannot be read.
     """
+    round = round or round_of(Path(path))  # noqa: A001  the field's word
     tree = Tree(path, round=round, level=level)
+    if next(tree.folders(), None) is None:
+        raise no_results(tree.path)
     if processes == 1:
         for folder in tree.folders():
             yield from tree.judge(folder)

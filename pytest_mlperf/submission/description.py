@@ -27,15 +27,18 @@ def describe(
     fields: Sequence[str],
     stated: Mapping[str, Value],
     *,
-    inventory: Inventory,
+    inventory: Inventory | None,
     devices: Sequence[Device],
 ) -> dict[str, Value]:
     """Return a value for each field, "" where it is unknown.
 
     fields:   that the round asks for
     stated:   what the submitter says (division, status), by field
+    inventory: of the machine that ran; None where that is not this one
     devices:  that the results were measured on; none is the host's processor
     """
+    if inventory is None:
+        return {field: stated.get(field) or "" for field in fields}
     known = {**_host(inventory), **(_accelerators(devices) if devices else {}), **stated}
     without = _NO_ACCELERATOR if not devices else ""
     described: dict[str, Value] = {

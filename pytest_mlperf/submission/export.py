@@ -136,7 +136,7 @@ class _Tree:
             described = description.describe(
                 own[0].round.system_fields,
                 self._stated(own[0]),
-                inventory=self.order.inventory,
+                inventory=None if _is_replayed(own) else self.order.inventory,
                 devices=self._devices(own),
             )
             self.pieces.append(Piece(path=path, text=texts.as_json(described)))
@@ -230,3 +230,8 @@ class _Tree:
         text = texts.where_the_code_is(group.harness, group.benchmark.name)
         self.pieces.append(Piece(path=path, text=text))
         self._miss(path, "only names the harness", "put the code here, and how to build and run it")
+
+
+def _is_replayed(groups: list[Group]) -> bool:
+    """Return whether results are of logs that some other machine may have left."""
+    return any(record.replayed for group in groups for _, record in group.ran())

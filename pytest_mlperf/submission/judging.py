@@ -108,8 +108,9 @@ def stands(result: AuditedResult, round_: CheckerRound, level: Level) -> bool:
     """Whether the scenario's result stands with this. An open submission need not reach the accuracy."""
     open_accuracy = result.mode == ACCURACY and result.folder.submission.division == "open"
     if open_accuracy and result.outcome == "invalid":
-        tolerant = "open_accuracy_is_sound" not in round_.quirks
-        return tolerant or not any(r.rejects(level) for r in result.rulings if r.rule != "accuracy")
+        tolerant = level == "official" and "open_accuracy_is_sound" not in round_.quirks
+        excused = ("accuracy",) if level == "strict" else ("accuracy", "accuracy_hash")
+        return tolerant or not any(r.rejects(level) for r in result.rulings if r.rule not in excused)
     return result.outcome == "valid"
 
 
@@ -132,6 +133,19 @@ def unknown(folder: layout.ScenarioFolder, round_: CheckerRound) -> Iterator[Aud
             error=None,
             outcome="invalid" if mode == FILES else "unchecked",
         )
+
+
+def unreadable(folder: layout.ScenarioFolder, mode: Mode, error: EvidenceError) -> AuditedResult:
+    """Return the result of a mode in a directory that cannot be listed."""
+    return AuditedResult(
+        folder=folder,
+        benchmark=folder.benchmark,
+        mode=mode,
+        path=path_of(folder, mode),
+        rulings=(),
+        error=error,
+        outcome="error",
+    )
 
 
 def path_of(folder: layout.ScenarioFolder, mode: Mode) -> str:

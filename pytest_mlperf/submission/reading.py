@@ -46,8 +46,11 @@ class Reader:
         return os.path.join(self.tree, path)  # noqa: PTH118  see layout.listing
 
     def listing(self, path: str) -> layout.Listing:
-        """List a directory. Raises OSError where there is one that cannot be read."""
-        return layout.listing(self.place(path))
+        """List a directory. Raises EvidenceError where there is one that cannot be read."""
+        try:
+            return layout.listing(self.place(path))
+        except OSError as error:
+            raise _unreadable(error, path) from error
 
     def text(self, path: str) -> str:
         """Read a text with its line ends as Python's. Raises EvidenceError naming the file and the reason."""

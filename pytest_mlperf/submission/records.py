@@ -6,11 +6,14 @@ for.
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 import time
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from pytest_mlperf.errors import Place
 from pytest_mlperf.evidence import Evidence, Fact, Summary
@@ -35,8 +38,9 @@ if TYPE_CHECKING:
 
 _SUFFIXES: Mapping[str, str] = {str(mode): suffix for mode, suffix in METRIC_MODES.items()}
 _MODES = {PERFORMANCE: "PerformanceOnly", ACCURACY: "AccuracyOnly"}
-# What has a meaning of its own in the names of tests.
-_BRACKETS = str.maketrans("[]", "()")
+# Beside letters and digits: what pytest takes in the names of tests as it is.
+_PLAIN = "-_.~+=@,"
+_END = re.compile(r"(.*?)(-)([A-Za-z]+|TEST\d\d(?:-[AB])?)")
 
 
 class PublishedTree:
@@ -58,19 +62,23 @@ class PublishedTree:
         listed: dict[str, tuple[PublishedCase, ScenarioFolder, str]] = {}
         for folder in self._tree.folders():
             for mode in self._tree.modes(folder):
-                case = self._case(folder, mode, scenario=folder.scenario)
+                case = self._case(folder, mode)
                 if case.id in listed:
-                    # Two directories of one scenario: `offline` beside `Offline`.
-                    case = self._case(folder, mode, scenario=folder.name)
+                    case = self._apart(case, listed)
                 listed[case.id] = case, folder, mode
         return listed
 
-    def _case(self, folder: ScenarioFolder, run: str, *, scenario: str) -> PublishedCase:
+    def _apart(self, case: PublishedCase, listed: Mapping[str, object]) -> PublishedCase:
+        """Return a case with an id of its own: names with dashes can be put together to the same text."""
+        count = next(count for count in itertools.count(2) if _numbered(case.id, count) not in listed)
+        return replace(case, id=_numbered(case.id, count))
+
+    def _case(self, folder: ScenarioFolder, run: str) -> PublishedCase:
         mode = _MODES.get(run, run)
         of, by = folder.submission.division, folder.submission.submitter
-        name = f"{of}-{by}-{folder.system}-{scenario}-{_SUFFIXES.get(mode, mode)}"
+        name = f"{of}-{by}-{folder.system}-{folder.scenario}-{_SUFFIXES.get(mode, mode)}"
         return PublishedCase(
-            id=f"{folder.benchmark}-{name}".translate(_BRACKETS),
+            id=quote(f"{folder.benchmark}-{name}", safe=_PLAIN, errors="surrogateescape"),
             metric_name=name,
             round=self._tree.round.name,
             conformance=self._tree.level,
@@ -94,6 +102,12 @@ class PublishedTree:
         record = _record(case, results[mode], results, self._tree.level)
         logs = os.path.relpath(self._tree.path / case.place.path, self._output)
         return replace(record, folder=logs, duration_s=round(time.monotonic() - started, 3))
+
+
+def _numbered(case_id: str, count: int) -> str:
+    """Return an id with a number before its mode: `...-Offline~2-AccuracyMode`."""
+    name, dash, mode = _END.fullmatch(case_id).groups()  # type: ignore[union-attr]
+    return f"{name}~{count}{dash}{mode}"
 
 
 def _record(

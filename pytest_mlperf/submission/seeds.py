@@ -24,13 +24,15 @@ _LOOKED_AT = 25
 def round_of(path: Path) -> str:
     """Return the round of a tree, by the seeds in its logs.
 
-    Raises ConfigurationError where they tell none, and OSError for a tree that cannot be read.
+    Raises ConfigurationError where they tell none, or there are none, and OSError for an unreadable tree.
     """
     folders = [
         folder
         for submission in layout.submissions(path)
         for folder in layout.scenario_folders(submission, checker.load(checker.names()[0]).layout)
     ]
+    if not folders:
+        raise no_results(path)
     every = max(1, len(folders) // _LOOKED_AT)
     found = Counter(name for folder in folders[::every] for name in _round_of(folder))
     counts = ", ".join(f"{name or 'none that is known'} ({count})" for name, count in found.most_common())
@@ -41,6 +43,14 @@ def round_of(path: Path) -> str:
             hint=f"name it with --mlperf-round: {', '.join(checker.names())}",
         )
     return name
+
+
+def no_results(path: Path) -> ConfigurationError:
+    """Return the error for a folder without results."""
+    return ConfigurationError(
+        f"{path}: found no results in it, allowed: a folder with closed/, open/ or network/ and "
+        "<submitter>/results/<system>/<benchmark>/<scenario> in these"
+    )
 
 
 def _round_of(folder: ScenarioFolder) -> Iterator[str | None]:

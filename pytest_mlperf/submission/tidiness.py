@@ -13,8 +13,9 @@ _MOST_BYTES = 50 << 20
 
 
 def flaws(folder: Path) -> Iterator[str]:
-    """Give what is untidy in the folder of a submission, with its path from there. Raises OSError."""
-    for place, folders, files in os.walk(folder):
+    """Give what is untidy in the folder of a submission, with its path from there."""
+    unread: list[OSError] = []
+    for place, folders, files in os.walk(folder, onerror=unread.append):
         inside = os.path.relpath(place, folder)
         if not folders and not files:
             yield f"{inside} is empty"
@@ -27,6 +28,8 @@ def flaws(folder: Path) -> Iterator[str]:
                 yield f"{inside}/{name} is a cache of Python"
         for name in files:
             yield from _file_flaws(f"{place}/{name}", f"{inside}/{name}")
+    for error in unread:
+        yield f"{os.path.relpath(error.filename, folder)} cannot be read: {error.strerror}"
 
 
 def _file_flaws(path: str, shown: str) -> Iterator[str]:
@@ -35,3 +38,5 @@ def _file_flaws(path: str, shown: str) -> Iterator[str]:
             yield f"{shown} is larger than {_MOST_BYTES >> 20} MiB"
     except FileNotFoundError:
         yield f"{shown} is a link to nothing"
+    except OSError as error:
+        yield f"{shown} cannot be read: {error.strerror}"

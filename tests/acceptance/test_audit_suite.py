@@ -215,7 +215,7 @@ def _seedless(tree: Path) -> None:
     ("make", "options", "said"),
     [
         (_nowhere, (), "/tree: --mlperf-results: found no such folder"),
-        (_none, ("--mlperf-round=v2.0",), "/tree: --mlperf-results: found no results in it, allowed: "),
+        (_none, ("--mlperf-round=v2.0",), "/tree: found no results in it, allowed: "),
         (_none, ("--mlperf-round=v1.9",), "--mlperf-round: found 'v1.9', allowed: v2.0, "),
         (
             _seedless,
@@ -233,3 +233,86 @@ def test_bad_input_is_refused(
     assert done.ret == pytest.ExitCode.USAGE_ERROR
     assert [line for line in (*done.errlines, *done.outlines) if said in line]
     assert not (pytester.path / "out").exists()
+
+
+def renamed(tree: Path, old: str, new: str) -> None:
+    """Give every directory and file of a name another one."""
+    for path in sorted(tree.rglob("*"), key=lambda path: -len(path.parts)):
+        if path.name.startswith(old):
+            path.rename(path.with_name(path.name.replace(old, new)))
+
+
+@pytest.mark.parametrize("name", ["skip", "_sys", "sys (x8): 100%", "a|b [c]@d", "caf\u00e9"])
+def test_any_name_is_a_name(name: str, alone: Audit, pytester: pytest.Pytester) -> None:
+    tree = resnet()
+    tree.spoil_run("Server", result_validity="INVALID")
+    description = json.loads(tree.files[f"closed/Acme/systems/{SYSTEM}.json"])
+    tree.files[f"closed/Acme/systems/{SYSTEM}.json"] = json.dumps(
+        {**description, "system_type": "datacenter, xfail"}
+    )
+    tree.write(pytester.path / "tree")
+    renamed(pytester.path / "tree", SYSTEM, name)
+
+    done = alone("--mlperf-results=tree", "-m", "performance and closed")
+
+    judged = [r["case"] for r in records(pytester).values() if r["verdict"] == "INVALID"]
+    # The checker refuses a system of this type: no result of it is looked at.
+    assert {(case["sku"], case["scenario"]) for case in judged} == {(name, "Server"), (name, "Offline")}
+    assert done.ret == 1
+
+
+def test_two_results_of_one_id_are_two_cases(alone: Audit, pytester: pytest.Pytester) -> None:
+    for submitter, system in (("A", "B-C"), ("A-B", "C")):
+        resnet(scenarios=("Offline",)).write(pytester.path / "new")
+        renamed(pytester.path / "new", SYSTEM, system)
+        (pytester.path / "tree" / "closed").mkdir(parents=True, exist_ok=True)
+        (pytester.path / "new" / "closed" / "Acme").rename(pytester.path / "tree" / "closed" / submitter)
+
+    done = alone("--mlperf-results=tree", "-m", "performance")
+
+    judged = {r["case"]["id"]: r["case"]["sku"] for r in records(pytester).values() if r["verdict"]}
+    assert judged == {
+        "resnet-closed-A-B-C-Offline-PerformanceMode": "B-C",
+        "resnet-closed-A-B-C-Offline~2-PerformanceMode": "C",
+    }
+    assert done.ret == 1
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 10**400])
+def test_a_result_that_is_no_number_fails(value: float, alone: Audit, pytester: pytest.Pytester) -> None:
+    tree = resnet()
+    tree.spoil_run("Offline", result_samples_per_second=value)
+    tree.write(pytester.path / "tree")
+
+    done = alone("--mlperf-results=tree")
+
+    broken = records(pytester)[f"resnet-{NAME}-Offline-PerformanceMode"]
+    assert (done.ret, broken["ending"], broken["measurements"]) == (1, "fail", [])
+    assert len(records(pytester)) == 14
+
+
+def test_a_directory_that_cannot_be_listed_is_an_error(alone: Audit, pytester: pytest.Pytester) -> None:
+    tree = resnet().write(pytester.path / "tree")
+    loop = tree / f"closed/Acme/results/{SYSTEM}/resnet/Offline/accuracy"
+    shutil.rmtree(loop)
+    loop.symlink_to(loop)
+
+    done = alone("--mlperf-results=tree")
+
+    endings = {r["ending"] for r in records(pytester).values() if r["case"]["scenario"] == "Offline"}
+    assert (done.ret, endings) == (1, {"error"})
+    done.stdout.fnmatch_lines(["  closed/Acme/*/Offline/accuracy: cannot be read: *"])
+
+
+def test_strict_excuses_in_open_only_what_the_accuracy_misses(
+    alone: Audit, pytester: pytest.Pytester
+) -> None:
+    tree = resnet(division="open", scenarios=("Offline",))
+    log = log_text(accuracy_facts("v2.0", "resnet", "Offline"), errors=("out of memory",))
+    tree.files[f"{tree.results('Offline')}/accuracy/mlperf_log_detail.txt"] = log
+    tree.write(pytester.path / "tree")
+
+    done = alone("--mlperf-results=tree", "--mlperf-level=strict", "-m", "accuracy")
+
+    assert done.ret == 1
+    done.stdout.fnmatch_lines(["open, v2.0, strict: 0 of 1 scenarios accepted"])

@@ -85,7 +85,13 @@ def test_a_directory_with_another_name_keeps_it(tmp_path: Path) -> None:
 
 def test_a_tree_without_submissions_has_no_results(tmp_path: Path) -> None:
     assert folders(grown(tmp_path, ["closed/README.md"])) == []
-    assert list(audit(tmp_path, round="v2.0")) == []
+    with pytest.raises(ConfigurationError, match=r"found no results in it, allowed: a folder with closed/"):
+        list(audit(tmp_path, round="v2.0"))
+
+
+def test_an_unknown_level(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"level: found 'Strict', allowed: official, strict"):
+        list(audit(tmp_path, round="v2.0", level="Strict"))  # type: ignore[arg-type]
 
 
 def test_a_tree_that_is_not_there(tmp_path: Path) -> None:

@@ -71,7 +71,10 @@ NEAR = replace(HOLDS, rule="latency", margin=Margin(percent=3, bound="most"))
 
 def test_a_passed_case_says_its_tightest_margin(make_record: MakeRecord) -> None:
     record = make_record(findings=(HOLDS, NEAR), folder="here")
-    assert explain(record) == f"{ID}: VALID\n  tightest margin: latency, 3.0 % below the limit\n  logs: here"
+    assert (
+        explain(record)
+        == f"{ID}: VALID\n  tightest margin: latency, 3.0 % below the limit (none; none)\n  logs: here"
+    )
 
 
 def test_the_nearest_case_is_a_passed_measurement(make_record: MakeRecord, make_case: MakeCase) -> None:

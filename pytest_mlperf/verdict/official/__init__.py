@@ -6,6 +6,7 @@ Two levels: `official` rejects what the round's checker rejected, `strict` what 
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -138,14 +139,18 @@ class Terms:
 
 _GATES = ("tidiness", "system", "scenario", "measurements", "accuracy_files")
 
+_LARGEST = sys.float_info.max
+
 # The checkers compare what is missing like a number, and reject the result for their own failure.
 _OF_NOTHING: Severity = "fail"
 
 
 def number(fact: Fact | None) -> float | None:
-    """Return the number that a log states, None for none or for anything else."""
+    """Return the number that a log states, None for none, or for what is no finite number of 64 bits."""
     value = fact.value if fact else None
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if abs(value) <= _LARGEST else None
 
 
 def shown(fact: Fact | None) -> str:
