@@ -295,7 +295,7 @@ def test_parameters_beside_the_case_are_refused(any_session: Session) -> None:
     result = any_session.run("--mlperf-output", "out")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*test_conformance: has parameters beside mlperf_case, allowed: none *"])
+    result.stderr.fnmatch_lines(["*test_conformance: has parameters beside the case, allowed: none *"])
     assert not (any_session.pytester.path / "out").exists()
 
 
