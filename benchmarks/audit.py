@@ -4,14 +4,17 @@
 
 Without a tree, one is made of LoadGen's own logs, as many as some systems have; the runs are too short to be
 valid, which costs no less. Judging and plain reading take turns after every directory of results; medians of
-CPU time are compared. Wall time and peak memory are those of a process that audits the whole tree. Exits with
-1 when an audit takes more than `LIMIT` of the plain reader's time.
+CPU time are compared. Wall time and peak memory are those of a process that audits the whole tree. The suite,
+with JUnit and HTML, takes turns with pytest alone: as many items of nothing, in the same reports. Exits with 1
+when an audit takes more than `LIMIT` of the plain reader's time, or the suite more than `SUITE_LIMIT` times
+that of pytest.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import resource
 import shutil
 import subprocess
@@ -33,6 +36,23 @@ if TYPE_CHECKING:
     from pytest_mlperf.submission import AuditedResult
 
 LIMIT = 1.0
+SUITE_LIMIT = 4.0
+SUITE = Path(__file__).parents[1] / "suites" / "test_audit.py"
+# As light as an item can be: no fixtures, and nothing to do.
+NOTHING = """
+import pytest
+
+class Nothing(pytest.Item):
+    def runtest(self):
+        pass
+
+class Module(pytest.File):
+    def collect(self):
+        return [Nothing.from_parent(self, name=f"nothing[{number}]") for number in range(int(self.path.stem))]
+
+def pytest_collect_file(file_path, parent):
+    return Module.from_parent(parent, path=file_path) if file_path.suffix == ".items" else None
+"""
 DETAIL = "mlperf_log_detail.txt"
 ROUND = "v2.0"
 SYSTEMS = 10
@@ -60,8 +80,12 @@ def main() -> int:
         ratio = _compare(tree, arguments.round, arguments.rounds)
         for processes in dict.fromkeys((1, arguments.processes)):
             _print_whole(tree, arguments.round, processes)
+        suite = _compare_suite(tree, arguments.round, arguments.rounds, Path(name))
     print(f"ratio {ratio:.2f}, limit {LIMIT}: {'ok' if ratio <= LIMIT else 'MISSED'}")
-    return 0 if ratio <= LIMIT else 1
+    print(
+        f"ratio of the suite {suite:.2f}, limit {SUITE_LIMIT}: {'ok' if suite <= SUITE_LIMIT else 'MISSED'}"
+    )
+    return 0 if ratio <= LIMIT and suite <= SUITE_LIMIT else 1
 
 
 def plain(path: Path) -> dict[str, Any]:
@@ -122,6 +146,46 @@ def _print_whole(tree: Path, round_name: str, processes: int) -> None:
     workers = f", {worker_mb:.0f} MB in each worker at most" if processes > 1 else ""
     print(f"  whole in {processes} process{'es' if processes > 1 else ''}: {wall_s:.2f} s,", end=" ")
     print(f"{cpu_s:.2f} s of CPU time, {peak_mb:.0f} MB at most{workers}")
+
+
+def _compare_suite(tree: Path, round_name: str, rounds: int, folder: Path) -> float:
+    """Return the wall time of the suite, in that of pytest with as many items."""
+    (folder / "conftest.py").write_text(NOTHING, encoding="utf-8")
+    # Of the whole package, so that the suite is found from wherever this is started.
+    audit_it = [str(SUITE), "--mlperf-results", str(tree), "--mlperf-round", round_name]
+    count = _items(_pytest(folder, audit_it)[1])
+    (folder / f"{count}.items").touch()
+    times_s = [(_pytest(folder, audit_it)[0], _pytest(folder, [f"{count}.items"])[0]) for _ in range(rounds)]
+    suite_s, alone_s = median(times[0] for times in times_s), median(times[1] for times in times_s)
+    print(f"  suite {suite_s:.2f} s with {count} items and reports; pytest alone {alone_s:.2f} s")
+    return suite_s / alone_s
+
+
+def _pytest(folder: Path, what: list[str]) -> tuple[float, str]:
+    reports = ["--junitxml=j.xml", "--html=h.html", "--self-contained-html"]
+    argv = [
+        sys.executable,
+        "-m",
+        "pytest",
+        *what,
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        f"--rootdir={folder}",
+        *reports,
+    ]
+    started_s = time.perf_counter()
+    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode not in (0, 1):
+        raise RuntimeError(done.stdout + done.stderr)
+    return time.perf_counter() - started_s, done.stdout
+
+
+def _items(said: str) -> int:
+    """Return how many items a session had, by its last line."""
+    return sum(
+        int(word) for word in re.findall(r"(\d+) (?:passed|failed|xfailed|errors?)", said.splitlines()[-1])
+    )
 
 
 def _whole(tree: Path, round_name: str, processes: int) -> tuple[float, float, float, float]:

@@ -11,11 +11,12 @@ import os
 import select
 import signal
 import subprocess
+import sys
 import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -82,6 +83,45 @@ def run(child: Child, *, time_limit_s: float) -> Exit:
         process.wait()
         _kill_marked(mark.encode())
     return _exit(process.returncode, timed_out=timed_out, duration_s=time.monotonic() - started)
+
+
+class Helper:
+    """A module of this package that runs as a process beside this one, and is spoken to by pipes.
+
+    It is to end when a pipe is closed, as it is when this process ends in whatever way. What it says on
+    stderr is lost: whoever asked it must be able to do without.
+    """
+
+    def __init__(self, module: str) -> None:
+        """Start it. Raises OSError where there is no process to be had."""
+        self._process = subprocess.Popen(  # noqa: S603  a module of our own
+            [sys.executable, "-m", module],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        """What it says."""
+        return _open(self._process.stdout)
+
+    def say(self, content: bytes) -> None:
+        """Tell it all that it is to know. Raises BrokenPipeError when it has ended."""
+        with _open(self._process.stdin) as stream:
+            stream.write(content)
+
+    def close(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.wait()
+        self.stdout.close()
+
+
+def _open(stream: IO[bytes] | None) -> IO[bytes]:
+    assert stream is not None, "opened as a pipe"
+    return stream
 
 
 def _ended(pid: int, *, within_s: float) -> bool:

@@ -13,10 +13,10 @@ import pytest
 from pytest_mlperf.plugin.markers import MARKERS
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Mapping
 
     from pytest_mlperf.matrix import Case
-    from pytest_mlperf.record import PublishedCase, Record
+    from pytest_mlperf.record import Record
 
 _OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "--mlperf-matrix": {
@@ -87,9 +87,6 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-_AUDITS = {"mlperf_published", "mlperf_audited"}
-"""The fixtures of audits."""
-
 _LEFT_OUT = pytest.StashKey[str]()
 
 
@@ -145,29 +142,41 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     return asking.answer_doctor(config, as_json=doctor == "json") if doctor else asking.answer_leases()
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> Generator[None, object, object]:
-    """Leave out the tests of audits where no submission tree is named; they would have no items."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(
+    collector: pytest.Module | pytest.Class, name: str, obj: object
+) -> list[pytest.Item] | None:
+    """Make one item of each published run, for a test that takes its record: `mlperf_audited`.
+
+    Without a submission tree such a test is left out; it would have no items.
+    """
     code = getattr(obj, "__code__", None)
-    asks = code and _AUDITS & {*code.co_varnames[: code.co_argcount]}
-    if asks and not collector.config.getoption("mlperf_results"):
+    arguments = code.co_varnames[: code.co_argcount] if code else ()
+    if "mlperf_audited" not in arguments or not collector.funcnamefilter(name):
+        return None
+    if not collector.config.getoption("mlperf_results"):
         collector.config.stash[_LEFT_OUT] = collector.nodeid
-        yield
         return []
-    return (yield)
+    _wake_up(collector.config)
+    from pytest_mlperf.plugin.suite import published_items  # noqa: PLC0415  wake up
+
+    return published_items(collector, name, obj, arguments)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make one item of each case, for a test that asks for one, or for its record."""
-    asked = [name for name in ("mlperf_case", "mlperf_published") if name in metafunc.fixturenames]
-    if asked:
-        from pytest_mlperf.plugin.session import start  # noqa: PLC0415  wake up
+    if "mlperf_case" in metafunc.fixturenames:
+        _wake_up(metafunc.config)
         from pytest_mlperf.plugin.suite import parametrize  # noqa: PLC0415  wake up
 
-        if not hasattr(metafunc.config, "workerinput"):
-            start(metafunc.config)
-        for name in asked:
-            parametrize(metafunc, name)
+        parametrize(metafunc)
+
+
+def _wake_up(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        from pytest_mlperf.plugin.session import start  # noqa: PLC0415  wake up
+
+        start(config)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -251,21 +260,6 @@ def mlperf_record(request: pytest.FixtureRequest, mlperf_case: Case) -> Record:
     from pytest_mlperf.plugin.suite import run  # noqa: PLC0415  awake already
 
     return run(request.node, mlperf_case)
-
-
-@pytest.fixture
-def mlperf_published(request: pytest.FixtureRequest) -> PublishedCase:
-    """One run of the submission tree; a test that asks for it becomes one item a run."""
-    case: PublishedCase = request.param
-    return case
-
-
-@pytest.fixture
-def mlperf_audited(request: pytest.FixtureRequest, mlperf_published: PublishedCase) -> Record:
-    """Judge the run, and return its record: pass or fail. An error of the item where it is unreadable."""
-    from pytest_mlperf.plugin.suite import audit  # noqa: PLC0415  awake already
-
-    return audit(request.node, mlperf_published)
 
 
 def check(record: Record) -> None:

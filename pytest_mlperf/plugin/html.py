@@ -7,7 +7,9 @@ matrices, also when none of their cases is selected.
 from __future__ import annotations
 
 import os
+import posixpath
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.record import Record
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False)
 class HtmlColumns:
     """Tells pytest-html of the records of a session."""
 
@@ -52,7 +54,7 @@ class HtmlColumns:
         """Fill the columns; tests that are no cases leave them empty."""
         from pytest_mlperf.report import html  # noqa: PLC0415  only where HTML is written
 
-        if cells:
+        if cells and _has_row(report):
             cells[1:1] = html.row_cells(self._record(report))
 
     @pytest.hookimpl(optionalhook=True)
@@ -60,7 +62,7 @@ class HtmlColumns:
         """Put the verdict with its reasons into the row's details."""
         from pytest_mlperf.report import html  # noqa: PLC0415  only where HTML is written
 
-        record = self._record(report)
+        record = self._record(report) if _has_row(report) else None
         if record is not None:
             data[:] = html.block(record, logs=self._link(record))
 
@@ -72,10 +74,18 @@ class HtmlColumns:
 
     def _link(self, record: Record) -> str | None:
         """Return where the logs are, as seen from the report."""
-        if record.folder is None:
-            return None
+        return posixpath.normpath(f"{self._folder}/{record.folder}") if record.folder else None
+
+    @cached_property
+    def _folder(self) -> str:
+        """The output folder, as seen from the report."""
         page = self.config.invocation_params.dir / self.config.getoption("htmlpath")
-        return Path(os.path.relpath(output.folder(self.config) / record.folder, page.parent)).as_posix()
+        return Path(os.path.relpath(output.folder(self.config), page.parent)).as_posix()
+
+
+def _has_row(report: pytest.TestReport) -> bool:
+    """Return whether pytest-html shows a phase: it asks about all of them."""
+    return report.when == "call" or not report.passed
 
 
 def add_columns(config: pytest.Config) -> None:

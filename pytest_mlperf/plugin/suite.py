@@ -21,22 +21,18 @@ from pytest_mlperf.matrix.loading import check_distinct, load
 from pytest_mlperf.pipeline import Site, run_case
 from pytest_mlperf.plan import Plan, select
 from pytest_mlperf.plugin import output
-from pytest_mlperf.plugin.auditing import Audit
+from pytest_mlperf.plugin.auditing import Audit, PublishedItem
 from pytest_mlperf.plugin.markers import OURS
 from pytest_mlperf.plugin.nodeids import is_of_matrix
-from pytest_mlperf.record import PublishedCase
+from pytest_mlperf.plugin.telling import RECORD, tell
 from pytest_mlperf.replay import Replay
-from pytest_mlperf.report.explanation import explain
-from pytest_mlperf.report.properties import properties
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
     from pathlib import Path
 
     from pytest_mlperf.harness import Harness
-    from pytest_mlperf.record import Record
-
-RECORD = pytest.StashKey["Record"]()
+    from pytest_mlperf.record import PublishedCase, Record
 
 
 @dataclass(kw_only=True, eq=False)
@@ -185,6 +181,18 @@ class SuiteHooks:
         items.clear()
 
     @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Judge the runs of a submission tree ahead of their items."""
+        audit = self.suite.audit
+        if audit is None or session.config.getoption("collectonly"):
+            return (yield)
+        audit.begin(session.items)
+        try:
+            return (yield)
+        finally:
+            audit.end()
+
+    @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
@@ -206,10 +214,11 @@ class SuiteHooks:
 
 
 def _case(item: pytest.Item) -> Case | PublishedCase | None:
+    if isinstance(item, PublishedItem):
+        return item.case
     callspec = getattr(item, "callspec", None)
-    params = callspec.params if callspec else {}
-    case = params.get("mlperf_case") or params.get("mlperf_published")
-    return case if isinstance(case, Case | PublishedCase) else None
+    case = callspec.params.get("mlperf_case") if callspec else None
+    return case if isinstance(case, Case) else None
 
 
 def _crossed(items: list[pytest.Item]) -> Iterator[str]:
@@ -244,33 +253,25 @@ def suite_of(config: pytest.Config) -> Suite:
     return config.stash[_SUITE]
 
 
-def parametrize(metafunc: pytest.Metafunc, name: str) -> None:
-    """Make items of the kept cases (`mlperf_case`), or of the runs of a submission tree."""
-    suite = suite_of(metafunc.config)
-    source = suite.audit if name == "mlperf_published" else suite
-    metafunc.parametrize(name, list(source.parameters()) if source else [], indirect=True)
+def parametrize(metafunc: pytest.Metafunc) -> None:
+    """Make items of the kept cases."""
+    metafunc.parametrize("mlperf_case", list(suite_of(metafunc.config).parameters()), indirect=True)
+
+
+def published_items(
+    collector: pytest.Collector, name: str, test: Any, arguments: tuple[str, ...]
+) -> list[pytest.Item]:
+    """Make items of the runs of the session's submission tree, which a test takes the records of."""
+    suite = suite_of(collector.config)
+    if arguments != ("mlperf_audited",):
+        suite.problems.append(
+            f"{collector.nodeid}::{name}: takes {', '.join(arguments)}, allowed: mlperf_audited alone "
+            "(these items have no fixtures)"
+        )
+        return []
+    return list(suite.audit.items(collector, name, test)) if suite.audit else []
 
 
 def run(item: pytest.Item, case: Case) -> Record:
     """Run the case of an item; skip it or report an error where there is no verdict."""
-    return _told(item, run_case(case, suite_of(item.config).site))
-
-
-def audit(item: pytest.Item, case: PublishedCase) -> Record:
-    """Judge the published run of an item; report an error where it cannot be read."""
-    source = suite_of(item.config).audit
-    if source is None:
-        raise pytest.UsageError(f"{item.nodeid}: found no submission tree (name it with --mlperf-results)")
-    return _told(item, source.record(case))
-
-
-def _told(item: pytest.Item, record: Record) -> Record:
-    if record.ending == "fail" and record.expected_failure:
-        item.add_marker(pytest.mark.xfail(reason=record.expected_failure, strict=False))
-    item.stash[RECORD] = record
-    item.user_properties.extend(properties(record))
-    if record.ending == "unplaced":
-        pytest.skip(str(record.reason))
-    if record.ending == "error":
-        pytest.fail(explain(record), pytrace=False)
-    return record
+    return tell(item, run_case(case, suite_of(item.config).site))

@@ -1,25 +1,16 @@
-"""A submission tree as test cases: one for each run that its checker looks at, and the record of each.
-
-Listing the cases reads no log. The runs of one scenario are judged together, when the first of them is asked
-for.
-"""
+"""The records of published runs: what an audit said of a scenario, as the reports want it."""
 
 from __future__ import annotations
 
-import itertools
 import os
-import re
 import time
-from dataclasses import replace
-from functools import cached_property
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from pytest_mlperf.errors import Place
 from pytest_mlperf.evidence import Evidence, Fact, Summary
-from pytest_mlperf.matrix import METRIC_MODES
 from pytest_mlperf.record import Measurement, PublishedCase, Record
-from pytest_mlperf.submission.judging import ACCURACY, FILES, PERFORMANCE, path_of
+from pytest_mlperf.submission.judging import ACCURACY, FILES, PERFORMANCE
 from pytest_mlperf.verdict.margins import constraints
 from pytest_mlperf.verdict.official import LENIENT, number
 from pytest_mlperf.verdict.run import Run
@@ -31,83 +22,39 @@ if TYPE_CHECKING:
     from pytest_mlperf.evidence import DetailLog
     from pytest_mlperf.record import Ending
     from pytest_mlperf.submission.auditing import Tree
-    from pytest_mlperf.submission.judging import AuditedResult
+    from pytest_mlperf.submission.judging import AuditedResult, Mode
     from pytest_mlperf.submission.layout import ScenarioFolder
     from pytest_mlperf.verdict import Finding
     from pytest_mlperf.verdict.official import Level, Ruling
 
-_SUFFIXES: Mapping[str, str] = {str(mode): suffix for mode, suffix in METRIC_MODES.items()}
-_MODES = {PERFORMANCE: "PerformanceOnly", ACCURACY: "AccuracyOnly"}
-# Beside letters and digits: what pytest takes in the names of tests as it is.
-_PLAIN = "-_.~+=@,"
-_END = re.compile(r"(.*?)(-)([A-Za-z]+|TEST\d\d(?:-[AB])?)")
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Runs:
+    """The runs of one scenario, which are judged together: a directory, and its cases by mode."""
+
+    folder: ScenarioFolder
+    cases: Mapping[Mode, PublishedCase]
 
 
-class PublishedTree:
-    """A submission tree, and its runs as cases."""
+def judge(tree: Tree, runs: Runs, *, output: Path) -> dict[str, Record]:
+    """Judge a directory, and return the records of its cases by id.
 
-    def __init__(self, tree: Tree, *, output: Path) -> None:
-        """Take a tree, and the folder that places of logs are told from."""
-        self._tree = tree
-        self._output = output
-        self._judged: tuple[ScenarioFolder, Mapping[str, AuditedResult]] | None = None
-
-    @cached_property
-    def cases(self) -> Mapping[str, PublishedCase]:
-        """The cases by id, in the order of the tree. Raises OSError for one that cannot be read."""
-        return {case_id: case for case_id, (case, _, _) in self._listed.items()}
-
-    @cached_property
-    def _listed(self) -> Mapping[str, tuple[PublishedCase, ScenarioFolder, str]]:
-        listed: dict[str, tuple[PublishedCase, ScenarioFolder, str]] = {}
-        for folder in self._tree.folders():
-            for mode in self._tree.modes(folder):
-                case = self._case(folder, mode)
-                if case.id in listed:
-                    case = self._apart(case, listed)
-                listed[case.id] = case, folder, mode
-        return listed
-
-    def _apart(self, case: PublishedCase, listed: Mapping[str, object]) -> PublishedCase:
-        """Return a case with an id of its own: names with dashes can be put together to the same text."""
-        count = next(count for count in itertools.count(2) if _numbered(case.id, count) not in listed)
-        return replace(case, id=_numbered(case.id, count))
-
-    def _case(self, folder: ScenarioFolder, run: str) -> PublishedCase:
-        mode = _MODES.get(run, run)
-        of, by = folder.submission.division, folder.submission.submitter
-        name = f"{of}-{by}-{folder.system}-{folder.scenario}-{_SUFFIXES.get(mode, mode)}"
-        return PublishedCase(
-            id=quote(f"{folder.benchmark}-{name}", safe=_PLAIN, errors="surrogateescape"),
-            metric_name=name,
-            round=self._tree.round.name,
-            conformance=self._tree.level,
-            division=of,
-            submitter=by,
-            category=self._tree.category(folder),
-            sku=folder.system,
-            benchmark=folder.benchmark,
-            scenario=folder.scenario,
-            mode=mode,
-            place=Place(path=path_of(folder, run)),
+    output: the folder that places of logs are told from
+    Their `duration_s` is the same for each: they are read together.
+    """
+    started = time.monotonic()
+    results = {result.mode: result for result in tree.judge(runs.folder)}
+    records = [_record(case, results[mode], results, tree.level) for mode, case in runs.cases.items()]
+    duration_s = round((time.monotonic() - started) / len(records), 4)
+    return {
+        record.case.id: replace(
+            record,
+            folder=os.path.relpath(tree.path / record.case.place.path, output),
+            duration_s=duration_s,
         )
-
-    def record(self, case_id: str) -> Record:
-        """Return the record of a case; its neighbours of the same scenario are kept for the next one."""
-        started = time.monotonic()
-        case, folder, mode = self._listed[case_id]
-        if self._judged is None or self._judged[0] is not folder:
-            self._judged = folder, {result.mode: result for result in self._tree.judge(folder)}
-        results = self._judged[1]
-        record = _record(case, results[mode], results, self._tree.level)
-        logs = os.path.relpath(self._tree.path / case.place.path, self._output)
-        return replace(record, folder=logs, duration_s=round(time.monotonic() - started, 3))
-
-
-def _numbered(case_id: str, count: int) -> str:
-    """Return an id with a number before its mode: `...-Offline~2-AccuracyMode`."""
-    name, dash, mode = _END.fullmatch(case_id).groups()  # type: ignore[union-attr]
-    return f"{name}~{count}{dash}{mode}"
+        for record in records
+        if isinstance(record.case, PublishedCase)
+    }
 
 
 def _record(

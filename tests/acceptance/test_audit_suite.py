@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import xml.etree.ElementTree as ET
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -316,3 +317,59 @@ def test_strict_excuses_in_open_only_what_the_accuracy_misses(
 
     assert done.ret == 1
     done.stdout.fnmatch_lines(["open, v2.0, strict: 0 of 1 scenarios accepted"])
+
+
+def test_many_runs_have_the_same_endings_however_they_are_judged(
+    audit: Audit, pytester: pytest.Pytester
+) -> None:
+    expected: Counter[str] = Counter()
+    for number in range(15):
+        tree = resnet()
+        if number % 5 == 0:
+            tree.spoil_run("Offline", result_validity="INVALID")
+        tree.files = {name.replace(SYSTEM, f"{SYSTEM}{number}"): text for name, text in tree.files.items()}
+        tree.write(pytester.path / "tree")
+        expected += Counter({"pass": 13, "fail": 1} if number % 5 == 0 else {"pass": 14})
+
+    done = audit("--junitxml=j.xml")
+
+    assert done.ret == 1
+    assert Counter(record["ending"] for record in records(pytester).values()) == expected
+    done.stdout.fnmatch_lines(["closed, v2.0, official: 27 of 30 scenarios accepted"])
+    done.assert_outcomes(passed=207, failed=3)
+
+
+def test_a_test_of_published_runs_takes_nothing_but_the_record(
+    audit: Audit, pytester: pytest.Pytester
+) -> None:
+    resnet().write(pytester.path / "tree")
+    pytester.path.joinpath("test_audit.py").unlink()
+    pytester.makepyfile(test_more="def test_it(mlperf_audited, tmp_path): pass")
+
+    done = audit()
+
+    assert done.ret == 4
+    assert "test_more.py::test_it: takes mlperf_audited, tmp_path, allowed: mlperf_audited alone" in (
+        done.stdout.str() + done.stderr.str()
+    )
+
+
+def test_marks_of_a_test_hold_for_its_runs(audit: Audit, pytester: pytest.Pytester) -> None:
+    resnet().write(pytester.path / "tree")
+    pytester.path.joinpath("test_audit.py").unlink()
+    pytester.makepyfile(
+        test_more="""
+        import pytest
+        from pytest_mlperf.plugin import check
+
+        @pytest.mark.skip(reason="not today")
+        def test_it(mlperf_audited):
+            check(mlperf_audited)
+        """
+    )
+
+    done = audit()
+
+    assert done.ret == 5
+    done.assert_outcomes(skipped=14)
+    assert {record["reason"] for record in records(pytester).values()} == {"Skipped: not today"}
