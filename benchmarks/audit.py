@@ -5,9 +5,9 @@
 Without a tree, one is made of LoadGen's own logs, as many as some systems have; the runs are too short to be
 valid, which costs no less. Judging and plain reading take turns after every directory of results; medians of
 CPU time are compared. Wall time and peak memory are those of a process that audits the whole tree. The suite,
-with JUnit and HTML, takes turns with pytest alone: as many items of nothing, in the same reports. Exits with 1
-when an audit takes more than `LIMIT` of the plain reader's time, or the suite more than `SUITE_LIMIT` times
-that of pytest.
+with JUnit and HTML, takes turns with pytest alone: as many items of nothing, in the same reports. Exits with
+1 when an audit takes more than `LIMIT` of the plain reader's time, or the suite more than `SUITE_LIMIT`
+times that of pytest.
 """
 
 from __future__ import annotations
