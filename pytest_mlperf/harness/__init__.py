@@ -27,15 +27,42 @@ class Command:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Mount:
+    """A folder or file of the host that a container sees."""
+
+    source: Path
+    target: str
+    read_only: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Container:
+    """The container that the steps of a case run in, one after the other.
+
+    image:       as the engine of this machine knows it; nothing is pulled
+    mounts:      beside the folder of the case, which has its own path inside as well, for writing
+    shm_bytes:   size of /dev/shm, None for the engine's default
+    privileges:  what it may do beyond the least: `cap_add=SYS_ADMIN`, `seccomp=unconfined`, `network=host`
+    """
+
+    image: str
+    mounts: tuple[Mount, ...] = ()
+    shm_bytes: int | None = None
+    privileges: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Preparation:
     """What a case needs: its steps in order, and the folder where LoadGen's logs will be.
 
     time_limit_s: for all steps together
+    container:    where they run, None for processes of this machine
     """
 
     steps: tuple[Command, ...]
     log_dir: Path
     time_limit_s: float
+    container: Container | None = None
 
 
 class Harness(Protocol):
