@@ -7,6 +7,8 @@ so that it can be ended with everything it started, also what made a session of 
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import errno
 import os
 import select
 import signal
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 _MARK = "PYTEST_MLPERF_CHILD"
+_PR_SET_PDEATHSIG = 1
 _PAUSE_S = 0.01
 
 
@@ -83,6 +86,29 @@ def run(child: Child, *, time_limit_s: float) -> Exit:
         process.wait()
         _kill_marked(mark.encode())
     return _exit(process.returncode, timed_out=timed_out, duration_s=time.monotonic() - started)
+
+
+def signal_children(number: signal.Signals) -> None:
+    """Send a signal to the children of this process, though not to what they started (Linux)."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            # The name of the program, in brackets, may have spaces and brackets in it.
+            parent = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[1]
+            if int(parent) == os.getpid():
+                os.kill(int(entry.name), number)
+
+
+def end_with_parent(number: signal.Signals) -> None:
+    """Have the kernel send this process a signal when the thread that started it ends (Linux).
+
+    Raises OSError when the kernel refuses, and ProcessLookupError when the parent has ended already.
+    """
+    parent = os.getppid()
+    prctl = getattr(ctypes.CDLL(None, use_errno=True), "prctl", None)
+    if prctl is None or prctl(_PR_SET_PDEATHSIG, number) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+    if os.getppid() != parent:
+        raise ProcessLookupError(errno.ESRCH, f"process {parent} has ended")
 
 
 class Helper:

@@ -138,9 +138,10 @@ class Session:
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
             return Record(case=case, ending="dropped", reason=reason)
         said = report.longreprtext.strip().splitlines()
-        return Record(
-            case=case, ending="error", reason=f"left no record: {said[-1] if said else 'it said nothing'}"
-        )
+        why = said[-1] if said else "it said nothing"
+        logs = f"{CASES}/{case_id}"
+        where = f": see {logs}" if (output.folder(self.config) / logs).is_dir() else ""
+        return Record(case=case, ending="error", reason=f"left no record: {why}{where}")
 
     def _add(self, *records: Record) -> None:
         records = tuple(record for record in records if record.case.id not in self.records)
@@ -174,7 +175,10 @@ class Session:
             if case.id in self.records:
                 continue
             if case.id in chosen:
-                records.append(Record(case=case, ending="error", reason=self._why_without(case.id)))
+                ran = isinstance(case, Case) and case.id in self.started
+                left = left_record(output.folder(self.config), case.id) if ran else None
+                why = self._why_without(case.id)
+                records.append(left or Record(case=case, ending="error", reason=why))
             else:
                 reason = self._not_selected()
                 if isinstance(case, Case):

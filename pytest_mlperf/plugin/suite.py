@@ -22,6 +22,7 @@ from pytest_mlperf.pipeline import Site, run_case
 from pytest_mlperf.plan import Plan, select
 from pytest_mlperf.plugin import output
 from pytest_mlperf.plugin.auditing import Audit, PublishedItem
+from pytest_mlperf.plugin.ending import Ending
 from pytest_mlperf.plugin.markers import OURS
 from pytest_mlperf.plugin.nodeids import is_of_matrix
 from pytest_mlperf.plugin.telling import RECORD, tell
@@ -250,6 +251,9 @@ def suite_of(config: pytest.Config) -> Suite:
         suite = Suite(config=config)
         config.stash[_SUITE] = suite
         config.pluginmanager.register(SuiteHooks(suite=suite), "pytest_mlperf.suite")
+        ending = Ending(config=config)
+        config.pluginmanager.register(ending, "pytest_mlperf.ending")
+        ending.listen()
     return config.stash[_SUITE]
 
 

@@ -186,41 +186,6 @@ include: [{benchmark: good}, {benchmark: slow, mode: PerformanceOnly}]
     assert not any("footer" in line for line in lines)
 
 
-def test_interrupt_writes_records_and_footer(session: Session) -> None:
-    session.write_matrix(
-        """\
-round: v2.0
-category: smoke
-axes: {sku: CPU, harness: scripted, scenario: Offline, mode: PerformanceOnly}
-include: [{benchmark: good}, {benchmark: slow}]
-"""
-    )
-    # A session that was started in the background inherits that interrupts are ignored.
-    program = "import signal, pytest; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    program += "raise SystemExit(pytest.main())"
-    argv = [sys.executable, "-c", program, "-p", "no:xdist", "--mlperf-output", "out"]
-    with subprocess.Popen(argv, cwd=session.pytester.path, stdout=subprocess.DEVNULL) as process:
-        slow = (
-            session.pytester.path
-            / "out"
-            / "cases"
-            / "slow-CPU_SCRIPT-scripted_k_99_MaxP-Offline-PerformanceMode"
-        )
-        deadline = time.monotonic() + 60
-        while not (slow / "stderr.txt").exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == pytest.ExitCode.INTERRUPTED
-    assert session.endings() == {
-        "good CPU MaxP PerformanceOnly": "pass",
-        "slow CPU MaxP PerformanceOnly": "error",
-    }
-    assert "footer" in session.lines()[-1]
-    (interrupted,) = [r for r in session.records().values() if r["case"]["benchmark"] == "slow"]
-    assert interrupted["reason"].startswith("interrupted while it ran: see cases/slow-CPU_SCRIPT")
-
-
 def test_expected_failure_is_known_and_still_not_conformant(any_session: Session) -> None:
     any_session.write_matrix(
         """\

@@ -5,12 +5,11 @@ Imported before numpy, which reads the thread settings once, when it is loaded.
 
 from __future__ import annotations
 
-import ctypes
-import os
 import signal
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.errors import Place, RunError
+from pytest_mlperf.process import end_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 AUDIT_CONFIG = "audit.config"
-
-_PR_SET_PDEATHSIG = 1
 
 
 def require_single_threads(environment: Mapping[str, str]) -> None:
@@ -38,12 +35,10 @@ def die_with_parent() -> None:
 
     Raises OSError when the kernel refuses, and RunError when the parent has ended already.
     """
-    parent = os.getppid()
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
-    if os.getppid() != parent:
-        raise RunError(f"parent: process {parent} has ended", hint="nobody waits for this test")
+    try:
+        end_with_parent(signal.SIGKILL)
+    except ProcessLookupError as error:
+        raise RunError(f"parent: {error.strerror}", hint="nobody waits for this test") from error
 
 
 def require_clean(log_dir: Path, *, working_dir: Path) -> None:
