@@ -17,7 +17,7 @@ from pytest_mlperf.hardware.matching import differences, identify
 from pytest_mlperf.placement import Placement, Unplaced, place
 from pytest_mlperf.placement.leases import Lease, Request, lease
 from pytest_mlperf.placement.visibility import environment
-from pytest_mlperf.record import RECORD, Measurement, Record, from_json
+from pytest_mlperf.record import CASES, RECORD, Measurement, Record, from_json
 from pytest_mlperf.replay import Logs
 from pytest_mlperf.verdict import Finding
 from pytest_mlperf.verdict.rules import judge
@@ -33,9 +33,8 @@ if TYPE_CHECKING:
     from pytest_mlperf.harness import Harness
     from pytest_mlperf.matrix import Case, HardwareMatch, HarnessTerms, Scenario
     from pytest_mlperf.replay import Replay
+    from pytest_mlperf.resume import Resume
     from pytest_mlperf.rounds import Benchmark, Round
-
-CASES = "cases"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +45,7 @@ class Site:
     match:   whether devices may differ from the SKU, for all cases; None leaves it to their matrices
     notice:  is told, in a line, what a case is waiting for; None where nobody listens
     replay:  logs that exist are judged, and nothing is run
+    resume:  an earlier session, whose finished cases are not run again
     """
 
     inventory: Inventory
@@ -58,6 +58,7 @@ class Site:
     match: HardwareMatch | None = None
     notice: Callable[[str], None] | None = None
     replay: Replay | None = None
+    resume: Resume | None = None
     _fits: dict[tuple[str, HardwareMatch], Match | Unplaced] = field(default_factory=dict, init=False)
 
     def terms(self, case: Case) -> HarnessTerms:
@@ -78,6 +79,14 @@ class Site:
         if self.replay is not None:
             return 0.0
         return self.harnesses[case.harness].estimated_duration_s(case, self.rounds[case.round])
+
+    def taken(self, case: Case) -> Record | None:
+        """Return the record of a case that an earlier session has finished, None for one that is to run."""
+        if self.resume is None:
+            return None
+        record = self.resume.take(case, self.inventory, output=self.output)
+        exact = (self.match or case.match) == "exact"
+        return None if record is None or (record.deltas and exact) else record
 
     def fit(self, case: Case) -> Match | Unplaced:
         """Return the devices that a case can have, or why this machine is not its SKU."""
@@ -106,7 +115,7 @@ def run_case(case: Case, site: Site) -> Record:
     A case that has ended in this session already is not run again: a worker of xdist may die after it has run
     a case and before it has told so.
     """
-    ended = left_record(site.output, case.id)
+    ended = left_record(site.output, case.id) or site.taken(case)
     if ended is not None:
         return ended
     started_at = datetime.now(timezone.utc).isoformat(timespec="seconds")

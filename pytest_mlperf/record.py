@@ -15,8 +15,12 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 Ending = Literal["pass", "fail", "unplaced", "error", "dropped"]
+CASES = "cases"
+"""The folder of the cases in that of their session."""
 RECORD = "record.json"
 """The file of a record in the folder of its case."""
+RECORDS = "records.jsonl"
+"""The file of all records in the folder of their session."""
 
 ENDINGS: tuple[Ending, ...] = get_args(Ending)
 
@@ -81,6 +85,7 @@ class Record:
     waited_s:     for its turn on the host; None where nothing ran
     accepted:     whether a published scenario stands, all its runs together; None for a case of a matrix
     replayed:     the folder whose logs were judged instead of running the case, as the user named it
+    resumed:      the folder of the earlier session that ran the case, as the user named it
     """
 
     case: Case | PublishedCase
@@ -99,6 +104,7 @@ class Record:
     waited_s: float | None = None
     accepted: bool | None = None
     replayed: str | None = None
+    resumed: str | None = None
 
     @property
     def verdict(self) -> str | None:
@@ -114,7 +120,8 @@ class Record:
         shortened = [SHORTENED] if self.case.conformance == "smoke" else []
         partial = [f"partial match: {'; '.join(map(str, self.deltas))}"] if self.deltas else []
         replayed = [f"replayed: logs of {self.replayed}, nothing was run"] if self.replayed else []
-        return (*shortened, *partial, *replayed)
+        resumed = [f"taken over: from {self.resumed}, not run again"] if self.resumed else []
+        return (*shortened, *partial, *replayed, *resumed)
 
     @property
     def expected_failure(self) -> str | None:

@@ -49,6 +49,10 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "metavar": "DIR",
         "help": "judge the logs that an earlier session, or NVIDIA's harness, left in DIR; run nothing",
     },
+    "--mlperf-resume": {
+        "metavar": "DIR",
+        "help": "go on with the session that left its results in DIR: what it finished is not run again",
+    },
     "--mlperf-doctor": {
         "nargs": "?",
         "const": "text",

@@ -17,13 +17,13 @@ from pytest_mlperf.errors import HostError
 from pytest_mlperf.hardware.matching import Match
 from pytest_mlperf.matrix import Case
 from pytest_mlperf.packing import AT_ONCE, Need
-from pytest_mlperf.pipeline import CASES, has_host_alone, left_record
+from pytest_mlperf.pipeline import has_host_alone, left_record
 from pytest_mlperf.placement.leases import check_folder
 from pytest_mlperf.plugin import exporting, output
 from pytest_mlperf.plugin.nodeids import case_id
 from pytest_mlperf.plugin.planning import write_plan
 from pytest_mlperf.plugin.suite import Suite, suite_of
-from pytest_mlperf.record import PublishedCase, Record, from_json
+from pytest_mlperf.record import CASES, PublishedCase, Record, from_json
 from pytest_mlperf.report import metrics
 from pytest_mlperf.report.conformance import Conformance, acceptance, add_up
 from pytest_mlperf.report.explanation import nearest
@@ -107,7 +107,7 @@ class Session:
     def _need(self, case_id: str) -> Need:
         case, site = self.suite.plan.cases[case_id], self.suite.site
         placed = site.place(case)
-        if not isinstance(placed, Match):
+        if not isinstance(placed, Match) or site.taken(case):
             return AT_ONCE
         duration_s = site.estimated_duration_s(case)
         return Need(devices=placed.sku.count, exclusive=has_host_alone(case), duration_s=duration_s)
@@ -226,6 +226,8 @@ class Session:
             write(line)
         for line in self._folded():
             write(f"  {line}")
+        for line in self._resumed():
+            write(line)
         near = nearest(self.records.values())
         if near:
             write(near)
@@ -246,6 +248,17 @@ class Session:
         ]
         for (ending, reason), count in Counter(reasons).items():
             yield f"{count} {ending}: {reason}"
+
+    def _resumed(self) -> Iterator[str]:
+        """Say what was taken over from an earlier session, and why finished cases ran again."""
+        resume = self.suite.resume
+        if resume is None:
+            return
+        taken = sum(record.resumed is not None for record in self.records.values())
+        yield f"{taken} taken over from {resume.name}"
+        cases = (self.suite.plan.cases.get(named) for named in set(self.chosen.values()))
+        reasons = Counter(resume.changed(case, self.suite.site.inventory) for case in cases if case)
+        yield from (f"  {count} not taken over: {why}" for why, count in reasons.items() if why)
 
     def _shown_output(self) -> Path:
         folder = output.folder(self.config)

@@ -27,6 +27,7 @@ from pytest_mlperf.plugin.markers import OURS
 from pytest_mlperf.plugin.nodeids import is_of_matrix
 from pytest_mlperf.plugin.telling import RECORD, tell
 from pytest_mlperf.replay import Replay
+from pytest_mlperf.resume import Resume
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -114,6 +115,7 @@ class Suite:
             match=self.config.getoption("mlperf_match"),
             notice=self._notice,
             replay=self.replay,
+            resume=self.resume,
         )
 
     @cached_property
@@ -131,6 +133,21 @@ class Suite:
                 "(of an earlier session, or the log folder of NVIDIA's harness)"
             ) from error
         return Replay(folder=path, name=name)
+
+    @cached_property
+    def resume(self) -> Resume | None:
+        """The earlier session to go on with. Raises UsageError where its folder is not of a session."""
+        name = self.config.getoption("mlperf_resume")
+        if name is None:
+            return None
+        if self.replay is not None:
+            raise pytest.UsageError("--mlperf-resume: found --mlperf-replay too, allowed: one of them")
+        resume = Resume(folder=self.config.invocation_params.dir / name, name=name)
+        try:
+            resume.check()
+        except ConfigurationError as error:
+            raise pytest.UsageError(str(error)) from error
+        return resume
 
     def _notice(self, line: str) -> None:
         """Show a line at once, past pytest's capturing; workers of xdist share the stderr of the session."""

@@ -10,6 +10,7 @@ import json
 import os
 from typing import IO, TYPE_CHECKING, Any
 
+from pytest_mlperf.record import RECORDS
 from pytest_mlperf.version import __version__
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from pytest_mlperf.record import Record
     from pytest_mlperf.report.conformance import Conformance
 
-FILE = "records.jsonl"
 FORMAT = 1
 
 
@@ -27,7 +27,7 @@ class RecordFile:
 
     def __init__(self, folder: Path, *, inventory: dict[str, Any], started_at: str) -> None:
         """Start the file. Raises OSError when it exists or cannot be written."""
-        self._stream: IO[str] = (folder / FILE).open("x", encoding="utf-8")
+        self._stream: IO[str] = (folder / RECORDS).open("x", encoding="utf-8")
         self._write(
             {
                 "header": {

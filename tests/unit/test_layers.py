@@ -36,6 +36,7 @@ STAGES = (
     "verdict",
     "record",
     "replay",
+    "resume",
     "pipeline",
     "report",
     "submission",

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_mlperf import __version__
-from pytest_mlperf.record import Measurement, from_json
+from pytest_mlperf.record import RECORDS, Measurement, from_json
 from pytest_mlperf.report.conformance import add_up
-from pytest_mlperf.report.records import FILE, RecordFile
+from pytest_mlperf.report.records import RecordFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ STARTED_AT = "2026-01-02T03:04:05+00:00"
 
 
 def content(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / FILE).read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in (folder / RECORDS).read_text(encoding="utf-8").splitlines()]
 
 
 def new_file(folder: Path) -> RecordFile:
@@ -35,7 +35,7 @@ def test_a_file_is_a_header_records_and_a_footer(tmp_path: Path, make_record: Ma
     file.add(*records)
     file.close(add_up(records))
     header, *lines, footer = content(tmp_path)
-    assert FILE == "records.jsonl"
+    assert RECORDS == "records.jsonl"
     assert header == {
         "header": {
             "format": 1,
@@ -65,10 +65,10 @@ def test_a_record_is_on_the_disk_as_soon_as_it_is_added(tmp_path: Path, make_rec
 
 
 def test_a_file_is_never_overwritten(tmp_path: Path) -> None:
-    (tmp_path / FILE).write_text("precious", encoding="utf-8")
+    (tmp_path / RECORDS).write_text("precious", encoding="utf-8")
     with pytest.raises(FileExistsError):
         new_file(tmp_path)
-    assert (tmp_path / FILE).read_text(encoding="utf-8") == "precious"
+    assert (tmp_path / RECORDS).read_text(encoding="utf-8") == "precious"
 
 
 WRITER = """
@@ -92,7 +92,7 @@ def test_a_killed_writer_cuts_no_line_but_the_last(
     assert writer.stdin is not None
     json.dump(record.to_json(), writer.stdin)
     writer.stdin.close()
-    path = tmp_path / FILE
+    path = tmp_path / RECORDS
     for _ in range(1000):
         if path.exists() and path.stat().st_size > 200_000:
             break
