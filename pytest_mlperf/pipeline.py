@@ -8,9 +8,10 @@ import time
 import uuid
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
+from pytest_mlperf.attempts import decide, is_decided
 from pytest_mlperf.errors import EvidenceError, HostError, MlperfError, Place, RunError
 from pytest_mlperf.evidence.reading import read
 from pytest_mlperf.hardware.matching import differences, identify
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.hardware import Inventory, Sku
     from pytest_mlperf.hardware.matching import Identity, Match
     from pytest_mlperf.harness import Harness
-    from pytest_mlperf.matrix import Case, HardwareMatch, HarnessTerms, Scenario
+    from pytest_mlperf.matrix import Attempts, Case, HardwareMatch, HarnessTerms, Scenario
     from pytest_mlperf.replay import Replay
     from pytest_mlperf.resume import Resume
     from pytest_mlperf.rounds import Benchmark, Round
@@ -41,11 +42,12 @@ if TYPE_CHECKING:
 class Site:
     """What cases run with: the machine, the adapters, and where results go.
 
-    strict:  hardware that is not here is a failure, not a skip
-    match:   whether devices may differ from the SKU, for all cases; None leaves it to their matrices
-    notice:  is told, in a line, what a case is waiting for; None where nobody listens
-    replay:  logs that exist are judged, and nothing is run
-    resume:  an earlier session, whose finished cases are not run again
+    strict:    hardware that is not here is a failure, not a skip
+    match:     whether devices may differ from the SKU, for all cases; None leaves it to their matrices
+    notice:    is told, in a line, what a case is waiting for; None where nobody listens
+    replay:    logs that exist are judged, and nothing is run
+    resume:    an earlier session, whose finished cases are not run again
+    attempts:  how often a case may be run, for all cases; None leaves it to their matrices
     """
 
     inventory: Inventory
@@ -59,6 +61,7 @@ class Site:
     notice: Callable[[str], None] | None = None
     replay: Replay | None = None
     resume: Resume | None = None
+    attempts: Attempts | None = None
     _fits: dict[tuple[str, HardwareMatch], Match | Unplaced] = field(default_factory=dict, init=False)
 
     def terms(self, case: Case) -> HarnessTerms:
@@ -118,9 +121,14 @@ def run_case(case: Case, site: Site) -> Record:
     ended = left_record(site.output, case.id) or site.taken(case)
     if ended is not None:
         return ended
+    return _kept(lambda: _run(case, site), site)
+
+
+def _kept(run: Callable[[], Record], site: Site) -> Record:
+    """Return the record of a run with its times, which is then in the folder of the run too."""
     started_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
     started = time.monotonic()
-    record = _run(case, site)
+    record = run()
     record = replace(
         record,
         started_at=started_at,
@@ -145,10 +153,24 @@ def _run(case: Case, site: Site) -> Record:
     placed = site.place(case)
     if isinstance(placed, Unplaced):
         return _unplaced(case, placed, strict=site.strict)
-    record = Record(case=case, ending="error")
     try:
         folder = _folder(case, site)
-        record = replace(record, folder=str(folder.relative_to(site.output)))
+    except RunError as error:
+        return Record(case=case, ending="error", reason=str(error), error=type(error).__name__)
+    allowed = site.attempts or case.settings.attempts
+    if allowed.max == 1 or isinstance(placed, Logs):
+        return _attempt(case, site, placed, folder)
+    records: list[Record] = []
+    while not is_decided(records, allowed):
+        attempt = folder / f"attempt-{len(records) + 1}"
+        attempt.mkdir()
+        records.append(_kept(partial(_attempt, case, site, placed, attempt), site))
+    return replace(decide(records, allowed), folder=str(folder.relative_to(site.output)))
+
+
+def _attempt(case: Case, site: Site, placed: Match | Logs, folder: Path) -> Record:
+    record = Record(case=case, ending="error", folder=str(folder.relative_to(site.output)))
+    try:
         if isinstance(placed, Logs):
             record = replace(record, deltas=placed.deltas(case))
             evidence = _read(case, site, placed.copy(folder))

@@ -67,6 +67,21 @@ class PublishedCase:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One run of a case that may be run more than once; its fields are those of a record."""
+
+    ending: Ending
+    reason: str | None
+    findings: tuple[Finding, ...]
+    measurements: tuple[Measurement, ...]
+    devices: tuple[str, ...]
+    neighbours: tuple[str, ...] | None
+    folder: str | None
+    started_at: str | None
+    duration_s: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Record:
     """One case and how it ended.
 
@@ -85,6 +100,8 @@ class Record:
     waited_s:     for its turn on the host; None where nothing ran
     accepted:     whether a published scenario stands, all its runs together; None for a case of a matrix
     replayed:     the folder whose logs were judged instead of running the case, as the user named it
+    attempts:     the runs of a case that might be run more than once; findings and measurements are of the
+                  last that ended as the case does
     resumed:      the folder of the earlier session that ran the case, as the user named it
     """
 
@@ -104,6 +121,7 @@ class Record:
     waited_s: float | None = None
     accepted: bool | None = None
     replayed: str | None = None
+    attempts: tuple[Attempt, ...] = ()
     resumed: str | None = None
 
     @property
@@ -111,8 +129,17 @@ class Record:
         """PASS or FAIL (accuracy), VALID or INVALID (performance), None when nothing was judged."""
         if self.ending not in ("pass", "fail") or self.folder is None:
             return None
-        words = ("VALID", "INVALID") if self.case.mode == "PerformanceOnly" else ("PASS", "FAIL")
-        return words[0] if self.ending == "pass" else words[1]
+        return self._words[0] if self.ending == "pass" else self._words[1]
+
+    @property
+    def _words(self) -> tuple[str, str]:
+        return ("VALID", "INVALID") if self.case.mode == "PerformanceOnly" else ("PASS", "FAIL")
+
+    @property
+    def tally(self) -> str | None:
+        """`VALID 2 of 3`: how many attempts passed; None for a case that is run once."""
+        passed = sum(attempt.ending == "pass" for attempt in self.attempts)
+        return f"{self._words[0]} {passed} of {len(self.attempts)}" if self.attempts else None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -121,7 +148,9 @@ class Record:
         partial = [f"partial match: {'; '.join(map(str, self.deltas))}"] if self.deltas else []
         replayed = [f"replayed: logs of {self.replayed}, nothing was run"] if self.replayed else []
         resumed = [f"taken over: from {self.resumed}, not run again"] if self.resumed else []
-        return (*shortened, *partial, *replayed, *resumed)
+        flapping = len({attempt.ending for attempt in self.attempts}) > 1
+        attempts = [f"attempts: {self.tally}"] if flapping else []
+        return (*shortened, *partial, *attempts, *replayed, *resumed)
 
     @property
     def expected_failure(self) -> str | None:

@@ -31,8 +31,18 @@ MODE_MARKERS: Mapping[Mode, str] = {"AccuracyOnly": "accuracy", "PerformanceOnly
 METRIC_MODES: Mapping[Mode, str] = {"AccuracyOnly": "AccuracyMode", "PerformanceOnly": "PerformanceMode"}
 """How a mode is called at the end of a metric's name. Dashboards know it by this word; LoadGen does not."""
 
+MOST_ATTEMPTS = 100
+
 SHORTENED = "shortened: not submission-valid"
 """What is said of every result of `smoke` conformance."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempts:
+    """How often a case may be run, and how many of the runs must pass."""
+
+    max: int = 1
+    need: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +60,7 @@ class Settings:
     min_query_count: int | None = None
     time_limit_s: float | None = None
     share_host: bool = False
+    attempts: Attempts = Attempts()
     expected_failure: str | None = None
 
 

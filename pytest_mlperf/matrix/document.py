@@ -13,9 +13,19 @@ from pydantic import (
     StrictInt,
     StrictStr,
     WithJsonSchema,
+    model_validator,
 )
 
-from pytest_mlperf.matrix import Accuracy, Category, Conformance, HardwareMatch, Mode, Power, Scenario
+from pytest_mlperf.matrix import (
+    MOST_ATTEMPTS,
+    Accuracy,
+    Category,
+    Conformance,
+    HardwareMatch,
+    Mode,
+    Power,
+    Scenario,
+)
 
 
 def _listed(value: Any) -> Any:
@@ -71,6 +81,19 @@ class Axes(_Strict):
     mode: Modes | None = Field(default=None, description="LoadGen modes")
 
 
+class Attempts(_Strict):
+    """Runs that may be tried again, with nothing changed; every attempt is reported."""
+
+    max: Annotated[StrictInt, Field(ge=1, le=MOST_ATTEMPTS)] = Field(description="how often a case may run")
+    need: Annotated[StrictInt, Field(ge=1)] = Field(default=1, description="how many runs must pass")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Attempts:
+        if self.need > self.max:
+            raise ValueError(f"need: found {self.need}, allowed: at most max ({self.max})")
+        return self
+
+
 class Options(_Strict):
     """Settings of cases. What is left out comes from the round or is calibrated by the harness."""
 
@@ -92,6 +115,9 @@ class Options(_Strict):
     )
     share_host: StrictBool | None = Field(
         default=None, description="performance cases may run beside other cases; their records say so"
+    )
+    attempts: Attempts | None = Field(
+        default=None, description="how often a case may run, and how many runs must pass"
     )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from pytest_mlperf.errors import ConfigurationError, Place, Problem, nearest
-from pytest_mlperf.matrix import METRIC_MODES, Case, Matrix, Settings, Vocabulary
+from pytest_mlperf.matrix import METRIC_MODES, Attempts, Case, Matrix, Settings, Vocabulary
 from pytest_mlperf.matrix.document import Axes, Document, Options, Override
 from pytest_mlperf.matrix.source import Source, read
 
@@ -277,12 +277,12 @@ class _Expansion:
                 del points[point]
 
     def _settings(self, points: Iterable[_Point]) -> dict[_Point, Settings]:
-        defaults = self.document.defaults.model_dump(exclude_none=True)
+        defaults = _named(self.document.defaults)
         settings = dict.fromkeys(points, Settings(**defaults))
         self._check_settings(("defaults",), defaults, list(settings))
         for index, override in enumerate(self.document.overrides):
             where = ("overrides", index)
-            changes = override.model_dump(exclude_none=True, exclude={"match"})
+            changes = _named(override)
             if not changes:
                 self._problem(where, "changes nothing: name a setting beside 'match'")
             selected = self._selected((*where, "match"), override.match, settings)
@@ -372,3 +372,11 @@ class _Expansion:
         self.problems.append(
             Problem(what=f"{_dotted(where)}: {what}", place=self.source.place(where), hint=hint)
         )
+
+
+def _named(options: Options) -> dict[str, Any]:
+    """Return the settings that are named, as the values that cases have."""
+    named = options.model_dump(exclude_none=True, exclude={"match"})
+    if options.attempts:
+        named["attempts"] = Attempts(max=options.attempts.max, need=options.attempts.need)
+    return named

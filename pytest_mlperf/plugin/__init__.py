@@ -53,6 +53,10 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "metavar": "DIR",
         "help": "go on with the session that left its results in DIR: what it finished is not run again",
     },
+    "--mlperf-attempts": {
+        "metavar": "[NEED/]MAX",
+        "help": "run cases up to MAX times, until NEED runs passed (default: 1, or see the matrix)",
+    },
     "--mlperf-doctor": {
         "nargs": "?",
         "const": "text",

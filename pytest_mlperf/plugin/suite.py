@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_mlperf import catalogue, rounds
+from pytest_mlperf import attempts, catalogue, rounds
 from pytest_mlperf.errors import ConfigurationError
 from pytest_mlperf.hardware import skus
 from pytest_mlperf.matrix import MODE_MARKERS, Case
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_mlperf.harness import Harness
+    from pytest_mlperf.matrix import Attempts
     from pytest_mlperf.record import PublishedCase, Record
 
 
@@ -116,6 +117,7 @@ class Suite:
             notice=self._notice,
             replay=self.replay,
             resume=self.resume,
+            attempts=self.attempts,
         )
 
     @cached_property
@@ -148,6 +150,15 @@ class Suite:
         except ConfigurationError as error:
             raise pytest.UsageError(str(error)) from error
         return resume
+
+    @property
+    def attempts(self) -> Attempts | None:
+        """How often cases may be run. Raises UsageError for a text that does not say it."""
+        text = self.config.getoption("mlperf_attempts")
+        try:
+            return attempts.parse(text) if text is not None else None
+        except ConfigurationError as error:
+            raise pytest.UsageError(str(error)) from error
 
     def _notice(self, line: str) -> None:
         """Show a line at once, past pytest's capturing; workers of xdist share the stderr of the session."""

@@ -51,11 +51,21 @@ def _lines(record: Record) -> Iterator[str]:
             yield from _finding(finding)
     for measurement in record.measurements:
         yield f"  {measurement.name}: {format_number(measurement.value)} {measurement.unit}"
+    yield from _attempts(record)
     yield from _circumstances(record)
     if record.expected_failure:
         yield f"  expected to fail: {record.expected_failure}"
     if record.folder:
         yield f"  logs: {record.folder}"
+
+
+def _attempts(record: Record) -> Iterator[str]:
+    if record.tally:
+        yield f"  attempts: {record.tally}"
+        for number, attempt in enumerate(record.attempts, 1):
+            values = (f"{m.name} {format_number(m.value)} {m.unit}" for m in attempt.measurements)
+            why = [f": {attempt.reason}"] if attempt.reason else []
+            yield "".join([f"    {number}: {attempt.ending}", *(f", {value}" for value in values), *why])
 
 
 def _circumstances(record: Record) -> Iterator[str]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from pytest_mlperf.record import Record
+    from pytest_mlperf.record import Ending, Record
 
 FILE = "metrics.csv"
 COLUMNS = ("Scenario", "Metric Name", "Value", "Unit", "SKU", "Round", "Conformance")
@@ -41,18 +41,20 @@ def conformance(record: Record) -> str:
 
 
 def rows(record: Record) -> Iterator[tuple[str, str, str]]:
-    """Give name, value and unit of each metric of a record.
+    """Give name, value and unit of each metric of a record; of each attempt, where a case had several.
 
     The verdict has the case's metric name, 1.0 or 0.0 and VirtualClient's unit; a measurement has the name
     `<configuration>-<key of LoadGen or of the accuracy script>`.
     """
-    if record.verdict is None:
-        return
-    yield (
-        record.case.metric_name,
-        "1.0" if record.ending == "pass" else "0.0",
-        "VALID/INVALID" if record.case.mode == "PerformanceOnly" else "PASS/FAIL",
-    )
-    configuration = record.case.metric_name.rpartition("-")[0]
-    for measurement in record.measurements:
-        yield f"{configuration}-{measurement.name}", format_number(measurement.value), measurement.unit
+    for run in record.attempts or (record,):
+        yield from verdict_row(record, run.ending)
+        configuration = record.case.metric_name.rpartition("-")[0]
+        for measurement in run.measurements:
+            yield f"{configuration}-{measurement.name}", format_number(measurement.value), measurement.unit
+
+
+def verdict_row(record: Record, ending: Ending) -> Iterator[tuple[str, str, str]]:
+    """Give the metric of the verdict that a case, or one of its attempts, had; none where there was none."""
+    if record.folder is not None and ending in ("pass", "fail"):
+        unit = "VALID/INVALID" if record.case.mode == "PerformanceOnly" else "PASS/FAIL"
+        yield record.case.metric_name, "1.0" if ending == "pass" else "0.0", unit

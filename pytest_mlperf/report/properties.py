@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.report.metrics import conformance, rows
+from pytest_mlperf.report.metrics import conformance, verdict_row
 from pytest_mlperf.units import format_number
 from pytest_mlperf.verdict import tightest
 from pytest_mlperf.verdict.official import LENIENT
@@ -24,7 +23,7 @@ def properties(record: Record) -> Iterator[tuple[str, str]]:
     """
     case = record.case
     yield "metric", case.metric_name
-    for _, value, unit in itertools.islice(rows(record), 1):
+    for _, value, unit in verdict_row(record, record.ending):
         yield "value", value
         yield "unit", unit
     yield "benchmark", case.benchmark
@@ -34,6 +33,8 @@ def properties(record: Record) -> Iterator[tuple[str, str]]:
     yield "round", case.round
     yield "conformance", conformance(record)
     yield "ending", record.ending
+    if record.tally:
+        yield "attempts", record.tally
     for measurement in record.measurements:
         yield measurement.name, f"{format_number(measurement.value)} {measurement.unit}"
     yield from _reasons(record)

@@ -35,6 +35,7 @@ STAGES = (
     "evidence",
     "verdict",
     "record",
+    "attempts",
     "replay",
     "resume",
     "pipeline",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.placement import Placement
     from pytest_mlperf.rounds import Round
 
-SCRIPTS = ("good", "bad", "broken", "slow", "crash", "timed")
+SCRIPTS = ("good", "bad", "broken", "slow", "crash", "timed", "flaky", "shaky")
 
 
 class Scripted:
