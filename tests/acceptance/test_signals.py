@@ -34,8 +34,9 @@ def running(session: Session, *options: str) -> Iterator[subprocess.Popen[bytes]
     """Give a session whose slow case has begun, and whose others may have ended."""
     session.write_matrix(MATRIX)
     reports = ("--mlperf-output=out", "--junitxml=j.xml", "--html=h.html", "--self-contained-html")
-    # A session that was started in the background inherits that interrupts are ignored.
+    # What was started in the background ignores interrupts, and under nohup hangups.
     program = "import signal, pytest; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    program += "signal.signal(signal.SIGHUP, signal.SIG_DFL); "
     program += "raise SystemExit(pytest.main())"
     argv = [sys.executable, "-c", program, "-p", "no:cacheprovider", *options, *reports]
     with (
