@@ -12,9 +12,11 @@ from pytest_mlperf.hardware import Inventory, Sighting, engine, host, skus
 from pytest_mlperf.hardware.amd import Amdgpu
 from pytest_mlperf.hardware.jetson import Jetson
 from pytest_mlperf.hardware.nvidia import Nvml
+from pytest_mlperf.harness.command import ByCommand
 from pytest_mlperf.harness.nvidia import Nvidia
 from pytest_mlperf.harness.onnxruntime import OnnxRuntime
 from pytest_mlperf.matrix import Vocabulary
+from pytest_mlperf.pipeline import COMMAND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,6 +34,7 @@ HARNESSES: Mapping[str, Harness] = {
     "triton": Nvidia(name="triton"),
     "onnxruntime": OnnxRuntime(precision="fp32"),
     "onnxruntime-int8": OnnxRuntime(precision="int8"),
+    COMMAND: ByCommand(),
 }
 
 
@@ -45,7 +48,8 @@ def vocabularies(harnesses: Mapping[str, Harness]) -> Callable[[str], Vocabulary
             round=mlperf_round,
             system_ids={name: sku.system_id for name, sku in skus.load().items()},
             cpu_skus={name for name, sku in skus.load().items() if not sku.count},
-            harnesses={name: harness.terms(mlperf_round) for name, harness in harnesses.items()},
+            # A matrix names its commands itself.
+            harnesses={n: h.terms(mlperf_round) for n, h in harnesses.items() if n != COMMAND},
         )
 
     return vocabulary

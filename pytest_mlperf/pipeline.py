@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pytest_mlperf.attempts import decide, is_decided
 from pytest_mlperf.errors import EvidenceError, HostError, MlperfError, Place, RunError
+from pytest_mlperf.evidence.locating import locate
 from pytest_mlperf.evidence.reading import read
 from pytest_mlperf.hardware.matching import differences, identify
 from pytest_mlperf.placement import Placement, Unplaced, place
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from pytest_mlperf.replay import Replay
     from pytest_mlperf.resume import Resume
     from pytest_mlperf.rounds import Benchmark, Round
+
+COMMAND = "command"
+"""The harness that runs what matrices describe themselves, whatever they call it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +68,13 @@ class Site:
     attempts: Attempts | None = None
     _fits: dict[tuple[str, HardwareMatch], Match | Unplaced] = field(default_factory=dict, init=False)
 
+    def harness(self, case: Case) -> Harness:
+        """Return what says how a case is run."""
+        return self.harnesses[case.harness if case.command is None else COMMAND]
+
     def terms(self, case: Case) -> HarnessTerms:
         """Return what the harness of a case runs in its round."""
-        return self.harnesses[case.harness].terms(self.rounds[case.round])
+        return self.harness(case).terms(self.rounds[case.round])
 
     def benchmark(self, case: Case) -> Benchmark:
         """Return the benchmark of a case, as its harness runs it."""
@@ -81,7 +89,7 @@ class Site:
         """Return how long a case will take, or None where nothing is known about it."""
         if self.replay is not None:
             return 0.0
-        return self.harnesses[case.harness].estimated_duration_s(case, self.rounds[case.round])
+        return self.harness(case).estimated_duration_s(case, self.rounds[case.round])
 
     def taken(self, case: Case) -> Record | None:
         """Return the record of a case that an earlier session has finished, None for one that is to run."""
@@ -103,10 +111,10 @@ class Site:
     def place(self, case: Case) -> Match | Logs | Unplaced:
         """Return the devices that a case can have, in a replay its logs, or why it cannot end here."""
         if self.replay is not None:
-            tree = self.harnesses[case.harness].log_tree(case, self.rounds[case.round])
+            tree = self.harness(case).log_tree(case, self.rounds[case.round])
             return self.replay.find(case, named=(f"{CASES}/{case.id}", case.id), tree=tree)
         fit = self.fit(case)
-        missing = self.harnesses[case.harness].missing()
+        missing = self.harness(case).missing()
         if not isinstance(fit, Unplaced) and missing:
             return Unplaced(expected=f"harness '{case.harness}'", found=missing, what="harness")
         return fit
@@ -255,18 +263,23 @@ def _foreign(placement: Placement) -> Iterator[str]:
 
 
 def _observe(case: Case, placement: Placement, site: Site, folder: Path, *, lease: Lease) -> Evidence:
-    harness = site.harnesses[case.harness]
+    harness = site.harness(case)
     preparation = harness.prepare(case, placement, mlperf_round=site.rounds[case.round], folder=folder)
     variables = environment(placement.devices)
     steps = tuple(replace(step, env={**step.env, **variables}) for step in preparation.steps)
+    # Until there is an executor for containers.
+    if preparation.container is not None:
+        raise RunError(f"image {preparation.container.image}: no container can be run in this version")
     site.execute(replace(preparation, steps=steps), folder, lease=lease.handle)
-    return _read(case, site, preparation.log_dir)
+    appearance = preparation.appearance
+    return _read(case, site, locate(appearance, folder) if appearance else preparation.log_dir)
 
 
 def _read(case: Case, site: Site, log_dir: Path) -> Evidence:
     terms = site.terms(case)
     metric = terms.benchmarks[case.benchmark].metric if case.mode == "AccuracyOnly" else None
-    return read(log_dir, metric=metric, hashed=terms.hashes_log)
+    pattern = case.command.accuracy_pattern if case.command else None
+    return read(log_dir, metric=metric, hashed=terms.hashes_log, pattern=pattern)
 
 
 # The headline values by scenario: key of the detail log, and unit.

@@ -152,9 +152,9 @@ def _refusals(matches: Iterable[Match], site: Site) -> Iterator[Refusal]:
 
 def _shortages(cases: Iterable[Case], site: Site, disk: Disk) -> Iterator[Shortage]:
     """Give what the harnesses of the cases that fit this machine want and do not have."""
-    fitting = dict.fromkeys((c.harness, c.round) for c in cases if not isinstance(site.fit(c), Unplaced))
-    for harness, name in fitting:
-        terms = site.harnesses[harness].terms(site.rounds[name])
+    fitting = {(c.harness, c.round): c for c in cases if not isinstance(site.fit(c), Unplaced)}
+    for (harness, name), case in fitting.items():
+        terms = site.terms(case)
         for what, expected, found in (*_old_drivers(terms, site.inventory), *_full_disk(terms, disk)):
             yield Shortage(harness=harness, round=name, what=what, expected=expected, found=found)
 

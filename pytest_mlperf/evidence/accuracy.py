@@ -29,26 +29,43 @@ PATTERNS: Mapping[str, re.Pattern[str]] = {
 _HASH = re.compile(r"^hash=([0-9a-f]{64})$")
 
 
-def parse(text: str, path: str, metric: str, *, hashed: bool = True) -> AccuracyResult:
-    """Parse `accuracy.txt` for a metric among `PATTERNS`.
+def parse(
+    text: str, path: str, metric: str, *, hashed: bool = True, pattern: str | None = None
+) -> AccuracyResult:
+    """Parse `accuracy.txt` for a metric.
 
-    hashed: whether the script always writes the hash of what it scored
+    hashed:  whether the script always writes the hash of what it scored
+    pattern: regular expression with one group, for the lines with the metric; None for that in `PATTERNS`
     Raises EvidenceError when the metric, or a hash that the script writes, is not there, is no finite number,
     or is stated again and otherwise.
     """
     found: dict[str, Fact] = {}
+    wanted = PATTERNS[metric] if pattern is None else re.compile(pattern)
     for number, line in enumerate(text.splitlines(), start=1):
         place = Place(path=path, line=number)
-        if match := PATTERNS[metric].match(line):
-            _keep(found, Fact(key=metric, value=float(match[1]), place=place))
+        if match := wanted.search(line):
+            _keep(found, Fact(key=metric, value=_number(match[1], place), place=place))
         if match := _HASH.match(line):
             _keep(found, Fact(key="hash", value=match[1], place=place))
     for key in (metric, "hash") if hashed else (metric,):
         if key not in found:
             raise EvidenceError(
-                f"no line with {key}", place=Place(path=path), hint="did the accuracy script fail?"
+                f"no line with {_sought(key, pattern)}",
+                place=Place(path=path),
+                hint="did the accuracy script fail?",
             )
     return AccuracyResult(quality=found[metric], log_sha256=found.get("hash"))
+
+
+def _sought(key: str, pattern: str | None) -> str:
+    return key if pattern is None or key == "hash" else f"{key} (accuracy_pattern {pattern!r})"
+
+
+def _number(text: str | None, place: Place) -> float:
+    try:
+        return float(text or "")
+    except ValueError as error:
+        raise EvidenceError(f"found {text!r}, allowed: a number", place=place) from error
 
 
 def _keep(found: dict[str, Fact], fact: Fact) -> None:

@@ -40,11 +40,12 @@ _SAMPLE = b'"qsl_idx"'
 _LEFT_OUT = b"\n\n...\n\n"
 
 
-def read(log_dir: Path, *, metric: str | None, hashed: bool = True) -> Evidence:
+def read(log_dir: Path, *, metric: str | None, hashed: bool = True, pattern: str | None = None) -> Evidence:
     """Read the logs of a run. Their places are told from the folder around `log_dir`, which may be moved.
 
     metric: that the accuracy script computed; None for a performance run, which has no accuracy
     hashed: whether that script always writes the hash of the accuracy log
+    pattern: regular expression for a line with the metric, where it is not that of the metric's script
     Raises EvidenceError naming the file and the reason.
     """
     path = log_dir / DETAIL
@@ -58,7 +59,9 @@ def read(log_dir: Path, *, metric: str | None, hashed: bool = True) -> Evidence:
     _agree_with_harness(details, log_dir / METADATA)
     # A performance run has no samples to score; that it is the wrong run is for the rules to say.
     has_samples = details.facts["effective_test_mode"].value != "PerformanceOnly"
-    scored = _accuracy(log_dir, metric, hashed=hashed) if metric is not None and has_samples else None
+    scored = None
+    if metric is not None and has_samples:
+        scored = _accuracy(log_dir, metric, hashed=hashed, pattern=pattern)
     return Evidence(detail=details, summary=words, accuracy=scored, user_conf=_user_conf(log_dir))
 
 
@@ -151,12 +154,11 @@ def _user_conf(log_dir: Path) -> UserConf | None:
         return user_conf.parse(path.read_text(encoding="utf-8", errors="replace"), _shown(path))
 
 
-def _accuracy(log_dir: Path, metric: str, *, hashed: bool) -> AccuracyResult:
+def _accuracy(log_dir: Path, metric: str, *, hashed: bool, pattern: str | None) -> AccuracyResult:
     path = log_dir / ACCURACY
     with _readable(path):
-        result = accuracy.parse(
-            path.read_text(encoding="utf-8", errors="replace"), _shown(path), metric, hashed=hashed
-        )
+        text = path.read_text(encoding="utf-8", errors="replace")
+        result = accuracy.parse(text, _shown(path), metric, hashed=hashed, pattern=pattern)
     found = _sha256(log_dir / ACCURACY_LOG)
     told = result.log_sha256
     if told is None or (not hashed and _is_abridged(log_dir / ACCURACY_LOG)):

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from pytest_mlperf.errors import Place
     from pytest_mlperf.matrix import Case, HarnessTerms
     from pytest_mlperf.placement import Placement
     from pytest_mlperf.rounds import Round
@@ -19,11 +20,13 @@ class Command:
     """One step of a case: a program with its arguments, without a shell.
 
     name: of the step, in messages ("run", "score")
+    cwd:  where it starts; None for the folder of the case
     """
 
     name: str
     argv: tuple[str, ...]
     env: Mapping[str, str]
+    cwd: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,17 +55,32 @@ class Container:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Appearance:
+    """Where a matrix says that logs appear, as patterns below the folder of the case (`results/*/run_1`).
+
+    accuracy: the file with the accuracy; None for a run without one
+    said:     where the matrix says so
+    """
+
+    logs: str
+    accuracy: str | None
+    said: Place
+
+
+@dataclass(frozen=True, kw_only=True)
 class Preparation:
     """What a case needs: its steps in order, and the folder where LoadGen's logs will be.
 
     time_limit_s: for all steps together
     container:    where they run, None for processes of this machine
+    appearance:   what is looked for after the run, in place of `log_dir`; None where that is sure
     """
 
     steps: tuple[Command, ...]
     log_dir: Path
     time_limit_s: float
     container: Container | None = None
+    appearance: Appearance | None = None
 
 
 class Harness(Protocol):

@@ -1,7 +1,8 @@
 """A matrix: which SKU runs which benchmark with which harness, in which scenario and mode.
 
 Here are the values. `source` reads YAML and remembers its lines, `document` is the shape of a matrix
-file, `loading` expands it to cases, `schema` describes it to editors.
+file, `loading` expands it to cases, `schema` describes it to editors; `commands`, `fields` and `own` are for
+the harnesses that a matrix describes itself.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
 from pytest_mlperf.errors import Place  # noqa: TC001  records are read by their types
+from pytest_mlperf.matrix.commands import CommandTemplate  # noqa: TC001  records are read by their types
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -73,6 +75,7 @@ class Case:
     metric_name:  `<system name>-<harness>_<k_99|k_99_9>_<MaxP|MaxQ>-<Scenario>-<mode>`;
                   several benchmarks share one
     place:        where in its matrix the case comes from
+    command:      of a harness that the matrix describes itself; None for all others
     """
 
     id: str
@@ -90,6 +93,7 @@ class Case:
     mode: Mode
     settings: Settings
     place: Place
+    command: CommandTemplate | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

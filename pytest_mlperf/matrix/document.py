@@ -48,6 +48,12 @@ def _strict_number(value: Any) -> Any:
     return value
 
 
+def _worded(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError("text or a number")  # noqa: TRY004  pydantic turns a ValueError into its own
+    return str(value)
+
+
 MAX_TIME_LIMIT_S = 7 * 24 * 3600
 
 Name = Annotated[StrictStr, Field(min_length=1)]
@@ -57,12 +63,26 @@ Milliseconds = Annotated[int, Field(gt=0), BeforeValidator(_whole)]
 Percentage = Annotated[
     Accuracy, BeforeValidator(_percentage), WithJsonSchema({"enum": [99, 99.9, "99", "99.9"]})
 ]
+_WORD = {"type": ["string", "number"]}
+Text = Annotated[str, BeforeValidator(_worded), WithJsonSchema(_WORD)]
 # One value or a list of them, without repetition.
 Names = Annotated[list[Name], BeforeValidator(_listed), Field(min_length=1)]
 Accuracies = Annotated[list[Percentage], BeforeValidator(_listed), Field(min_length=1)]
 Powers = Annotated[list[Power], BeforeValidator(_listed), Field(min_length=1)]
 Scenarios = Annotated[list[Scenario], BeforeValidator(_listed), Field(min_length=1)]
 Modes = Annotated[list[Mode], BeforeValidator(_listed), Field(min_length=1)]
+
+
+_PROGRAM = {
+    "anyOf": [
+        {"type": "string", "minLength": 1},
+        {
+            "type": "array",
+            "minItems": 1,
+            "items": {"anyOf": [_WORD, {"type": "array", "minItems": 1, "items": _WORD}]},
+        },
+    ]
+}
 
 
 class _Strict(BaseModel):
@@ -128,6 +148,51 @@ class Override(Options):
     expected_failure: Name | None = Field(default=None, description="why these cases are known to fail")
 
 
+# Looked at by `own`, which can say what is wrong with which argument.
+Program = Annotated[Any, WithJsonSchema(_PROGRAM)]
+Texts = Annotated[dict[Name, Text], Field(min_length=1)]
+
+
+class Mounted(_Strict):
+    """A folder or file of the host that the container sees."""
+
+    source: Name = Field(description="on the host, with fields")
+    target: Name = Field(description="in the container, with fields")
+    read_only: StrictBool = Field(default=True, description="false lets the command write there")
+
+
+class Image(_Strict):
+    """The container that a command runs in, and its score as well."""
+
+    image: Name = Field(description="as the engine of this machine knows it; nothing is pulled")
+    mounts: list[Mounted] = Field(default=[], description="beside the case's folder, which is always there")
+    shm_gib: Positive | None = Field(default=None, description="size of /dev/shm")
+    privileges: list[Name] = Field(
+        default=[], description="beyond the least: network=host, cap_add=SYS_PTRACE"
+    )
+
+
+class OwnHarness(_Strict):
+    """A harness by command. Its texts hold fields such as `{scenario}`; a brace itself is written twice."""
+
+    argv: Program = Field(description="what is run: a list of arguments")
+    score: Program = Field(default=None, description="run after an accuracy run, to score it")
+    shell: StrictBool = Field(default=False, description="argv and score are each a line for /bin/sh")
+    env: dict[Name, Text] = Field(default={}, description="environment variables")
+    cwd: Name = Field(default="{folder}", description="working directory")
+    log_dir: Name = Field(
+        default="{folder}/logs", description="where LoadGen's logs appear; * stands for any one name"
+    )
+    accuracy_file: Name = Field(default="{log_dir}/accuracy.txt", description="where the accuracy appears")
+    accuracy_pattern: Name | None = Field(
+        default=None, description="a regular expression for a line of it, with the accuracy as its one group"
+    )
+    container: Image | None = Field(default=None, description="left out: on this machine itself")
+    words: dict[Name, dict[Name, Texts]] = Field(
+        default={}, description="fields of your own: by axis, what they are for a value on it"
+    )
+
+
 class Document(_Strict):
     """A matrix: a case is one value on each axis. `include` blocks take what they leave out from `axes`."""
 
@@ -140,6 +205,9 @@ class Document(_Strict):
     match: HardwareMatch = Field(
         default="exact",
         description="partial lets cases run on devices that differ from the SKU; records say in what",
+    )
+    harnesses: dict[Name, OwnHarness] = Field(
+        default={}, description="harnesses of this matrix by name, each a command: see docs/command.md"
     )
     defaults: Options = Field(default=Options(), description="settings of every case")
     axes: Axes = Field(

@@ -5,17 +5,18 @@ All problems of a file are reported together, each at its line.
 
 from __future__ import annotations
 
-import difflib
 import itertools
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from pytest_mlperf.errors import ConfigurationError, Place, Problem, nearest
 from pytest_mlperf.matrix import METRIC_MODES, Attempts, Case, Matrix, Settings, Vocabulary
-from pytest_mlperf.matrix.document import Axes, Document, Options, Override
+from pytest_mlperf.matrix.document import Axes, Document, Image, Mounted, Options, Override, OwnHarness
+from pytest_mlperf.matrix.own import OwnHarnesses, terms
+from pytest_mlperf.matrix.problems import dotted, unknown
 from pytest_mlperf.matrix.source import Source, read
 
 if TYPE_CHECKING:
@@ -23,12 +24,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_mlperf.matrix import Conformance
+    from pytest_mlperf.matrix.commands import CommandTemplate
     from pytest_mlperf.rounds import Benchmark
 
 MAX_CASES = 100_000
 _LONGEST = 200
-_MANY, _SHOWN = 30, 8
-"""Of more words than many, only some are shown."""
 
 AXES = ("sku", "benchmark", "harness", "accuracy", "power", "scenario", "mode")
 _DEFAULT_AXES: Mapping[str, list[Any]] = {"accuracy": ["99"], "power": ["MaxP"]}
@@ -52,9 +52,21 @@ def load(path: Path, vocabularies: Callable[[str], Vocabulary], rounds: Sequence
     source = read(path)
     document = _document(source)
     if document.round not in rounds:
-        raise ConfigurationError([_unknown(source, ("round",), document.round, rounds)])
-    expansion = _Expansion(source=source, document=document, vocabulary=vocabularies(document.round))
+        raise ConfigurationError([unknown(source, ("round",), document.round, rounds)])
+    vocabulary = vocabularies(document.round)
+    own = OwnHarnesses(source=source, vocabulary=vocabulary)
+    own.read(document.harnesses)
+    harnesses = {**vocabulary.harnesses, **dict.fromkeys(document.harnesses, terms(vocabulary.round))}
+    expansion = _Expansion(
+        source=source,
+        document=document,
+        vocabulary=replace(vocabulary, harnesses=harnesses),
+        commands=own.templates,
+        problems=own.problems,
+    )
     cases = expansion.cases()
+    if not expansion.problems:
+        own.check(cases)
     if expansion.problems:
         raise ConfigurationError(expansion.problems)
     return Matrix(path=source.path, round=document.round, category=document.category, cases=cases)
@@ -77,24 +89,6 @@ def _duplicate(case: Case, first: Case) -> Problem:
     return Problem(what=f"case {case.id} is named twice: first at {first.place}", place=case.place)
 
 
-def _unknown(source: Source, where: tuple[str | int, ...], found: str, allowed: Iterable[str]) -> Problem:
-    words = sorted(allowed)
-    shown = difflib.get_close_matches(found, words, n=_SHOWN, cutoff=0) if len(words) > _MANY else words
-    some = f"{len(words)} names, the nearest are " if len(words) > _MANY else ""
-    return Problem(
-        what=f"{_dotted(where)}: found '{found}', allowed: {some}{', '.join(shown)}",
-        place=source.place(where),
-        hint=nearest(found, words),
-    )
-
-
-def _dotted(where: Iterable[str | int]) -> str:
-    text = ""
-    for part in where:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text or "matrix"
-
-
 def _document(source: Source) -> Document:
     if not isinstance(source.content, dict):
         raise ConfigurationError(
@@ -114,16 +108,16 @@ def _shape_problem(source: Source, error: dict[str, Any]) -> Problem:
     place = source.place(where)
     if error["type"] == "extra_forbidden":
         allowed = _keys(where[:-1])
-        what = f"{_dotted(where[:-1])}: unknown key '{where[-1]}', allowed: {', '.join(allowed)}"
+        what = f"{dotted(where[:-1])}: unknown key '{where[-1]}', allowed: {', '.join(allowed)}"
         return Problem(what=what, place=place, hint=nearest(str(where[-1]), allowed))
     if error["type"] == "missing":
-        return Problem(what=f"{_dotted(where[:-1])}: key '{where[-1]}' is missing", place=place)
+        return Problem(what=f"{dotted(where[:-1])}: key '{where[-1]}' is missing", place=place)
     if error["type"] == "literal_error":
         expected = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ")
-        what = f"{_dotted(where)}: found {found}, allowed: {expected}"
+        what = f"{dotted(where)}: found {found}, allowed: {expected}"
         return Problem(what=what, place=place, hint=nearest(str(error["input"]), expected.split(", ")))
     message = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    return Problem(what=f"{_dotted(where)}: found {found}, allowed: {message}", place=place)
+    return Problem(what=f"{dotted(where)}: found {found}, allowed: {message}", place=place)
 
 
 def _written(value: Any) -> str:
@@ -137,15 +131,19 @@ def _written(value: Any) -> str:
 
 def _keys(where: tuple[str | int, ...]) -> list[str]:
     """Return the keys that are allowed at a place of the document."""
-    kinds: dict[str, type[Document | Axes | Options]] = {
+    kinds: dict[str, type[Document | Axes | Options | OwnHarness | Image | Mounted]] = {
         "defaults": Options,
         "axes": Axes,
         "include": Axes,
         "exclude": Axes,
         "overrides": Override,
         "match": Axes,
+        "container": Image,
+        "mounts": Mounted,
     }
     words = [part for part in where if isinstance(part, str)]
+    if words[:1] == ["harnesses"] and len(words) == 2:  # noqa: PLR2004  what follows is a name
+        return list(OwnHarness.model_fields)
     return list((kinds[words[-1]] if words else Document).model_fields)
 
 
@@ -156,7 +154,8 @@ class _Expansion:
     source: Source
     document: Document
     vocabulary: Vocabulary
-    problems: list[Problem] = field(default_factory=list)
+    commands: Mapping[str, CommandTemplate]
+    problems: list[Problem]
 
     @property
     def _conformance(self) -> Conformance:
@@ -230,7 +229,7 @@ class _Expansion:
                 for word in words:
                     if axis in known and word not in known[axis]:
                         spot = self._spot(where, axis, word)
-                        self.problems.append(_unknown(self.source, spot, word, known[axis]))
+                        self.problems.append(unknown(self.source, spot, word, known[axis]))
             if len(self.problems) > before:
                 wrong.add(where)
         return wrong
@@ -363,6 +362,7 @@ class _Expansion:
             mode=mode,
             settings=settings,
             place=self._place(where),
+            command=self.commands.get(harness),
         )
 
     def _place(self, where: tuple[str | int, ...]) -> Place:
@@ -370,7 +370,7 @@ class _Expansion:
 
     def _problem(self, where: tuple[str | int, ...], what: str, *, hint: str | None = None) -> None:
         self.problems.append(
-            Problem(what=f"{_dotted(where)}: {what}", place=self.source.place(where), hint=hint)
+            Problem(what=f"{dotted(where)}: {what}", place=self.source.place(where), hint=hint)
         )
 
 

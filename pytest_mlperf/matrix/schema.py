@@ -29,7 +29,28 @@ def schema(vocabularies: Mapping[str, Vocabulary]) -> dict[str, Any]:
         array["uniqueItems"] = True
         axis["anyOf"] = [array["items"], array]
         del axis["default"]
+    _allow_own_harnesses(content)
     return content
+
+
+def _allow_own_harnesses(content: dict[str, Any]) -> None:
+    """Let the axis take any name where the matrix describes harnesses itself."""
+    axes = content["$defs"]["Axes"]["properties"]
+    known = {"type": "object", "properties": {"harness": {"anyOf": axes["harness"]["anyOf"]}}}
+    any_name = {"type": "string", "minLength": 1}
+    names = {"items": any_name, "minItems": 1, "type": "array", "uniqueItems": True}
+    axes["harness"] = {**axes["harness"], "anyOf": [any_name, names]}
+    content["$defs"]["KnownHarness"] = known
+    reference = {"$ref": "#/$defs/KnownHarness"}
+    content["if"] = {"not": {"required": ["harnesses"]}}
+    content["then"] = {
+        "properties": {
+            "axes": reference,
+            "include": {"items": reference},
+            "exclude": {"items": reference},
+            "overrides": {"items": {"properties": {"match": reference}}},
+        }
+    }
 
 
 def _words(vocabularies: Iterable[Vocabulary]) -> dict[str, list[str]]:

@@ -81,12 +81,11 @@ class Exporting:
     def order(self, suite: Suite) -> Order:
         """Return what is asked for, with what the session knows."""
         site = suite.site
-        used = {(case.harness, case.round) for case in suite.plan.cases.values()}
         return Order(
             submitter=self.submitter,
             division=self.division,
             inventory=site.inventory,
-            terms={name: site.harnesses[name].terms(site.rounds[round_]) for name, round_ in used},
+            terms={case.harness: site.terms(case) for case in suite.plan.cases.values()},
             output=site.output,
         )
 

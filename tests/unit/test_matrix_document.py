@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from tests.unit.conftest import Refusal
 
-KEYS = "round, category, conformance, match, defaults, axes, include, exclude, overrides"
+KEYS = "round, category, conformance, match, harnesses, defaults, axes, include, exclude, overrides"
 AXES = "sku, benchmark, harness, accuracy, power, scenario, mode"
 OPTIONS = (
     "target_qps, target_latency_ms, expected_latency_ms, min_duration_s, min_query_count, time_limit_s, "
