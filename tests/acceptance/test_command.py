@@ -153,6 +153,16 @@ def test_what_is_not_where_the_matrix_says_is_named(harness: str, said: str, ses
     assert said in reason(session, harness)
 
 
+def test_the_doctor_and_an_export_know_the_harness(session: Session) -> None:
+    session.write_matrix(matrix())
+    done = session.run("--mlperf-doctor")
+    assert done.ret == 0
+    done.stdout.fnmatch_lines(["*2 cases*"])
+    options = ("--mlperf-export", "tree", "--mlperf-submitter", "Us")
+    done = session.run("--mlperf-output", "out", "-m", "accuracy", *options)
+    done.assert_outcomes(passed=1)
+
+
 def test_an_image_is_not_run_on_the_host(session: Session) -> None:
     session.write_matrix(matrix("    container: {image: busybox}"))
     session.run("--mlperf-output", "out").assert_outcomes(errors=2)

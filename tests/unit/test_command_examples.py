@@ -160,3 +160,11 @@ def test_an_example_fits_the_schema(name: str) -> None:
     text = (EXAMPLES / f"{name}.yaml").read_text(encoding="utf-8")
     assert "matrix.schema.json" in text.splitlines()[0]
     jsonschema.validate(yaml.safe_load(text), json.loads(SCHEMA.read_text(encoding="utf-8")))
+
+
+def test_the_example_of_the_documentation_loads(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "command.md").read_text(encoding="utf-8")
+    path = tmp_path / "m.yaml"
+    path.write_text(text.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
+    matrix = load(path, catalogue.vocabularies(catalogue.HARNESSES), ["v2.0"])
+    assert len(matrix.cases) == 4

@@ -199,7 +199,9 @@ BAD = {
         "    argv: [run, '{size}']\n    words: {size: {benchmark: {resnet50: 7}}}",
         (
             "m.yaml:6: harnesses.own.argv[1]: {size} has no value in "
-            "bert-A2x2-own_k_99_MaxP-Offline-AccuracyMode (give it one in harnesses.own.words.size, or put it in a list of its own within the arguments, "
+            "bert-A2x2-own_k_99_MaxP-Offline-AccuracyMode "
+            "(give it one in harnesses.own.words.size, "
+            "or put it in a list of its own within the arguments, "
             "to leave it out)"
         ),
     ),
