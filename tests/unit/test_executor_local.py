@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_mlperf.errors import RunError
-from pytest_mlperf.executor.local import STDERR, STDOUT, execute
+from pytest_mlperf.executor.ending import STDERR, STDOUT
+from pytest_mlperf.executor.local import execute
 from pytest_mlperf.harness import Command, Preparation
 
 if TYPE_CHECKING:

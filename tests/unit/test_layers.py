@@ -51,7 +51,13 @@ FACE = ""
 
 # What stands in these folders are adapters: they know neither each other nor who uses them.
 ADAPTER_STAGES = ("harness", "executor", "hardware")
-NO_ADAPTERS = ("hardware.skus", "hardware.matching", "hardware.visible", "hardware.linux")
+NO_ADAPTERS = (
+    "hardware.skus",
+    "hardware.matching",
+    "hardware.visible",
+    "hardware.linux",
+    "executor.ending",
+)
 # The adapters have one user, the catalogue.
 ADAPTER_USERS = ("catalogue",)
 
