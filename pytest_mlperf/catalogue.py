@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_mlperf import rounds
 from pytest_mlperf.errors import HostError
 from pytest_mlperf.executor import Execute, local
+from pytest_mlperf.executor.container import Containers
 from pytest_mlperf.hardware import Inventory, Sighting, engine, host, skus
 from pytest_mlperf.hardware.amd import Amdgpu
 from pytest_mlperf.hardware.jetson import Jetson
@@ -19,14 +20,17 @@ from pytest_mlperf.matrix import Vocabulary
 from pytest_mlperf.pipeline import COMMAND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
-    from pytest_mlperf.hardware import Engine, Probe
-    from pytest_mlperf.harness import Harness
+    from pytest_mlperf.hardware import Device, Engine, Probe
+    from pytest_mlperf.harness import Harness, Preparation
 
 PROBES: Mapping[str, Probe] = {"NVML": Nvml(), "amdgpu": Amdgpu(), "Jetson": Jetson()}
 
-EXECUTORS: Mapping[str, Execute] = {"local": local.execute}
+CONTAINERS = Containers(engine.detect)
+
+EXECUTORS: Mapping[str, Execute] = {"local": local.execute, "container": CONTAINERS.execute}
 
 HARNESSES: Mapping[str, Harness] = {
     "lwis": Nvidia(name="lwis"),
@@ -36,6 +40,19 @@ HARNESSES: Mapping[str, Harness] = {
     "onnxruntime-int8": OnnxRuntime(precision="int8"),
     COMMAND: ByCommand(),
 }
+
+
+def execute(
+    preparation: Preparation,
+    folder: Path,
+    *,
+    lease: int | None = None,
+    devices: Sequence[Device] = (),
+    notice: Callable[[str], None] | None = None,
+) -> None:
+    """Run the steps of a case where its harness wants them: in a container that it names, or as processes."""
+    run = EXECUTORS["local" if preparation.container is None else "container"]
+    run(preparation, folder, lease=lease, devices=devices, notice=notice)
 
 
 def vocabularies(harnesses: Mapping[str, Harness]) -> Callable[[str], Vocabulary]:

@@ -1,0 +1,195 @@
+"""Run the steps of a case in containers, one container a step, so that an exit status is the step's own.
+
+A container is no child of this process: its engine started it. It cannot inherit the lease of the devices, so
+that this process holds the lease alone while it waits for the container, and removes the container before it
+gives the lease back, whatever ends it. Only `kill -9` leaves a container behind, and the devices free: the
+next process of the user that runs a container removes those of dead owners first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pytest_mlperf.errors import HostError, Place, RunError
+from pytest_mlperf.executor.container import owner
+from pytest_mlperf.executor.container.connection import Connection, connected, explanation
+from pytest_mlperf.executor.container.options import options
+from pytest_mlperf.executor.container.output import Output
+from pytest_mlperf.executor.ending import STDERR, failure, last_words, size
+from pytest_mlperf.process import Exit
+from pytest_mlperf.units import format_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from pytest_mlperf.hardware import Device, Engine
+    from pytest_mlperf.harness import Command, Container, Preparation
+
+SESSION = "pytest-mlperf.session"
+"""Label: the folder with the folders of the session's cases."""
+CASE = "pytest-mlperf.case"
+"""Label: the name of the case's folder, which is its id."""
+
+_BOTH_OUTPUTS = {"stdout": 1, "stderr": 1, "stream": 1}
+_GRACE_S = 5
+_NAME_LENGTH = 80
+_NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_.-]")
+_NO_GPUS = re.compile(r"could not select device driver|unknown or invalid runtime|Unknown runtime")
+
+
+class Containers:
+    """Runs the steps of cases in containers of an engine."""
+
+    def __init__(self, detect: Callable[[], Engine]) -> None:
+        """Remember who tells which engine it is; it is asked when something is to run."""
+        self._detect = detect
+        self._reaped = False
+
+    def find_image(self, container: Container) -> str:
+        """Return the digest of a container's image (`sha256:...`).
+
+        Raises RunError when the engine does not have it, and HostError when there is no engine.
+        """
+        with connected(self._detect()) as connection:
+            return connection.image(container.image)
+
+    def execute(
+        self,
+        preparation: Preparation,
+        folder: Path,
+        *,
+        lease: int | None = None,
+        devices: Sequence[Device] = (),
+        notice: Callable[[str], None] | None = None,
+    ) -> None:
+        """Run the steps one after the other, with their output in the folder.
+
+        Raises RunError when a container cannot be started, ends with a non-zero exit status or for want of
+        memory, or when the time limit is reached, HostError when the engine is lost, and ConfigurationError
+        where a privilege is unknown. Its containers are removed by then.
+        """
+        del lease  # held by this process, see above
+        with connected(self._detect()) as connection:
+            self._reap(connection, notice)
+            run = _Run(connection=connection, preparation=preparation, folder=folder.absolute())
+            run.all_steps(devices)
+
+    def _reap(self, connection: Connection, notice: Callable[[str], None] | None) -> None:
+        """Remove what killed processes left, once."""
+        if self._reaped:
+            return
+        with connection.asking():
+            names = owner.reap(connection.client)
+        self._reaped = True
+        if names and notice is not None:
+            notice(f"removed {len(names)} containers of killed sessions: {', '.join(names)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """The steps of a case, whose containers have its folder at the same path."""
+
+    connection: Connection
+    preparation: Preparation
+    folder: Path
+
+    def all_steps(self, devices: Sequence[Device]) -> None:
+        container = self.preparation.container
+        assert container is not None, "the case runs in a container"
+        deadline = time.monotonic() + self.preparation.time_limit_s
+        for step in self.preparation.steps:
+            asked = options(container, step, folder=self.folder, devices=devices)
+            if asked["device_requests"] and self.connection.engine.name == "Podman":
+                raise RunError(f"step '{step.name}': Podman ignores requests for GPUs", hint="use Docker")
+            said_before = size(self.folder / STDERR)
+            outcome, out_of_memory = self._step(step, {**asked, "image": container.image}, deadline=deadline)
+            if outcome.timed_out or outcome.code != 0 or out_of_memory:
+                said = last_words(self.folder / STDERR, since=said_before)
+                raise self._failure(step, outcome, said, out_of_memory=out_of_memory)
+
+    def _step(self, step: Command, asked: dict[str, Any], *, deadline: float) -> tuple[Exit, bool]:
+        """Run a step, and return how it ended, and whether something of it was killed for want of memory."""
+        with self._created(step, asked) as container, self.connection.asking():
+            output = Output(container.attach_socket(params=_BOTH_OUTPUTS), self.folder)
+            started = time.monotonic()
+            with _refusals(step):
+                container.start()
+            timed_out = not _ended(container, deadline=deadline)
+            if timed_out:
+                container.stop(timeout=_GRACE_S)
+            duration_s = time.monotonic() - started
+            output.finish()
+            container.reload()
+            state = container.attrs["State"]
+        outcome = Exit(code=state["ExitCode"], signal=None, timed_out=timed_out, duration_s=duration_s)
+        return outcome, state["OOMKilled"] and not timed_out
+
+    @contextmanager
+    def _created(self, step: Command, asked: dict[str, Any]) -> Iterator[Any]:
+        """Make a container, and remove it however this is left."""
+        case = self.folder.name
+        name = f"pytest-mlperf-{_NOT_IN_NAMES.sub('_', case)[:_NAME_LENGTH]}-{uuid.uuid4().hex[:8]}"
+        labels = {
+            SESSION: str(self.folder.parent),
+            CASE: case,
+            owner.LABEL: owner.this_process().to_label(),
+        }
+        try:
+            with self.connection.asking(), _refusals(step):
+                container = self.connection.client.containers.create(name=name, labels=labels, **asked)
+            yield container
+        except BaseException:
+            # By its name: an interrupt may have come before the engine could tell its id.
+            with contextlib.suppress(HostError):
+                self._remove(name)
+            raise
+        self._remove(name)
+
+    def _remove(self, name: str) -> None:
+        with self.connection.asking():
+            owner.remove(self.connection.client, name)
+
+    def _failure(self, step: Command, outcome: Exit, said: str, *, out_of_memory: bool) -> RunError:
+        if not out_of_memory:
+            return failure(step, outcome, said, time_limit_s=self.preparation.time_limit_s)
+        return RunError(
+            f"step '{step.name}' ran out of memory, and exited with {outcome.code} after "
+            f"{format_duration(outcome.duration_s)}: {said}",
+            place=Place(path=STDERR),
+            hint="the kernel killed a program in its container",
+        )
+
+
+@contextmanager
+def _refusals(step: Command) -> Iterator[None]:
+    """Raise RunError in place of what the SDK raises when an engine refuses to make or start a container."""
+    import docker  # noqa: PLC0415  only wanted where containers run
+
+    try:
+        yield
+    except docker.errors.APIError as error:
+        told = explanation(error)
+        hint = "the engine needs the NVIDIA Container Toolkit" if _NO_GPUS.search(told) else None
+        raise RunError(f"step '{step.name}': its container cannot start: {told}", hint=hint) from error
+
+
+def _ended(container: Any, *, deadline: float) -> bool:
+    """Wait for a container, and return whether it ended before the deadline.
+
+    It is the engine that waits: nothing looks after the container again and again while it is measured.
+    """
+    try:
+        container.wait(timeout=max(deadline - time.monotonic(), 0.001))
+    # The SDK has no exception of its own for this: one of requests, as for an engine that is lost.
+    except OSError:
+        if time.monotonic() < deadline:
+            raise
+        return False
+    return True

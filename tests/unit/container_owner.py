@@ -1,0 +1,17 @@
+"""A process that runs a case in a container, until it is killed: `container_owner.py FOLDER IMAGE`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from pytest_mlperf import catalogue
+from pytest_mlperf.harness import Command, Container, Preparation
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    step = Command(name="run", argv=("sleep", "600"), env={})
+    preparation = Preparation(
+        steps=(step,), log_dir=folder, time_limit_s=600, container=Container(image=sys.argv[2])
+    )
+    catalogue.execute(preparation, folder)
