@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.executor import Execute
     from pytest_mlperf.hardware import Inventory, Sku
     from pytest_mlperf.hardware.matching import Identity, Match
-    from pytest_mlperf.harness import Harness
+    from pytest_mlperf.harness import Container, Harness, Preparation
     from pytest_mlperf.matrix import Attempts, Case, HardwareMatch, HarnessTerms, Scenario
     from pytest_mlperf.replay import Replay
     from pytest_mlperf.resume import Resume
@@ -46,12 +46,13 @@ COMMAND = "command"
 class Site:
     """What cases run with: the machine, the adapters, and where results go.
 
-    strict:    hardware that is not here is a failure, not a skip
-    match:     whether devices may differ from the SKU, for all cases; None leaves it to their matrices
-    notice:    is told, in a line, what a case is waiting for; None where nobody listens
-    replay:    logs that exist are judged, and nothing is run
-    resume:    an earlier session, whose finished cases are not run again
-    attempts:  how often a case may be run, for all cases; None leaves it to their matrices
+    strict:      hardware that is not here is a failure, not a skip
+    match:       whether devices may differ from the SKU, for all cases; None leaves it to their matrices
+    notice:      is told, in a line, what a case is waiting for; None where nobody listens
+    replay:      logs that exist are judged, and nothing is run
+    resume:      an earlier session, whose finished cases are not run again
+    attempts:    how often a case may be run, for all cases; None leaves it to their matrices
+    find_image:  gives the digest of a container's image; only called for cases that run in one
     """
 
     inventory: Inventory
@@ -66,6 +67,7 @@ class Site:
     replay: Replay | None = None
     resume: Resume | None = None
     attempts: Attempts | None = None
+    find_image: Callable[[Container], str] | None = None
     _fits: dict[tuple[str, HardwareMatch], Match | Unplaced] = field(default_factory=dict, init=False)
 
     def harness(self, case: Case) -> Harness:
@@ -193,7 +195,19 @@ def _attempt(case: Case, site: Site, placed: Match | Logs, folder: Path) -> Reco
                     waited_s=round(held.waited_s, 3),
                 )
                 try:
-                    evidence = _observe(case, placement, site, folder, lease=held)
+                    preparation = _prepare(case, placement, site, folder)
+                    if preparation.container is not None:
+                        record = replace(record, image=preparation.container.image)
+                    site.execute(
+                        preparation,
+                        folder,
+                        lease=held.handle,
+                        devices=placement.devices,
+                        notice=site.notice,
+                    )
+                    appearance = preparation.appearance
+                    log_dir = locate(appearance, folder) if appearance else preparation.log_dir
+                    evidence = _read(case, site, log_dir)
                 finally:
                     record = replace(record, neighbours=held.neighbours())
         mlperf_round = site.rounds[case.round]
@@ -262,17 +276,16 @@ def _foreign(placement: Placement) -> Iterator[str]:
             yield f"process {process.pid} ({process.name or 'unknown'}) on {device.key}"
 
 
-def _observe(case: Case, placement: Placement, site: Site, folder: Path, *, lease: Lease) -> Evidence:
+def _prepare(case: Case, placement: Placement, site: Site, folder: Path) -> Preparation:
+    """Prepare a case for its devices alone, and for the image that its name means now."""
     harness = site.harness(case)
     preparation = harness.prepare(case, placement, mlperf_round=site.rounds[case.round], folder=folder)
     variables = environment(placement.devices)
     steps = tuple(replace(step, env={**step.env, **variables}) for step in preparation.steps)
-    # Until there is an executor for containers.
-    if preparation.container is not None:
-        raise RunError(f"image {preparation.container.image}: no container can be run in this version")
-    site.execute(replace(preparation, steps=steps), folder, lease=lease.handle)
-    appearance = preparation.appearance
-    return _read(case, site, locate(appearance, folder) if appearance else preparation.log_dir)
+    container = preparation.container
+    if container is not None and site.find_image is not None:
+        container = replace(container, image=site.find_image(container))
+    return replace(preparation, steps=steps, container=container)
 
 
 def _read(case: Case, site: Site, log_dir: Path) -> Evidence:

@@ -99,6 +99,7 @@ class Record:
     duration_s:   from start to end, with what it waited
     waited_s:     for its turn on the host; None where nothing ran
     accepted:     whether a published scenario stands, all its runs together; None for a case of a matrix
+    image:        digest of the container image that it ran in (`sha256:...`), None where it ran in none
     replayed:     the folder whose logs were judged instead of running the case, as the user named it
     attempts:     the runs of a case that might be run more than once; findings and measurements are of the
                   last that ended as the case does
@@ -120,6 +121,7 @@ class Record:
     duration_s: float | None = None
     waited_s: float | None = None
     accepted: bool | None = None
+    image: str | None = None
     replayed: str | None = None
     attempts: tuple[Attempt, ...] = ()
     resumed: str | None = None

@@ -57,6 +57,8 @@ def _reasons(record: Record) -> Iterator[tuple[str, str]]:
 def _circumstances(record: Record) -> Iterator[tuple[str, str]]:
     if record.devices:
         yield "devices", ", ".join(record.devices)
+    if record.image:
+        yield "image", record.image
     for delta in record.deltas:
         yield "partial_match", str(delta)
     if record.foreign:
