@@ -451,7 +451,8 @@ def test_who_was_killed_is_reaped_by_the_next(rig: Rig, tmp_path: Path) -> None:
         rig.execute(
             "true", container=Container(image=rig.image), containers=containers, notice=notices.append
         )
-    assert notices == [f"removed 1 containers of killed sessions: {orphan.name}"]
+    # Tests that run beside this one reap too, and may have been first.
+    assert notices in ([], [f"removed 1 containers of killed sessions: {orphan.name}"])
     assert rig.left() == []
 
 
@@ -478,13 +479,13 @@ def test_only_who_is_surely_dead_is_reaped(rig: Rig) -> None:
             ),
         ]
         try:
-            assert sorted(owner.reap(rig.client)) == sorted(container.name for container in dead)
+            # Tests that run beside this one reap too, and may have been first.
+            assert set(owner.reap(rig.client)) <= {container.name for container in dead}
             left = {container.id for container in rig.client.containers.list(all=True)}
-            assert {container.id for container in spared} <= left
+            assert left & {container.id for container in (*spared, *dead)} == {c.id for c in spared}
         finally:
             for container in spared:
                 container.remove(force=True)
-    assert owner.reap(rig.client) == []
 
 
 def test_an_image_is_found_by_its_name(rig: Rig) -> None:

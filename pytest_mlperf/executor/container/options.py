@@ -70,7 +70,7 @@ def options(
         "command": list(step.argv[1:]),
         "environment": dict(step.env),
         "user": f"{os.getuid()}:{os.getgid()}",
-        "working_dir": str(folder),
+        "working_dir": str(step.cwd or folder),
         "mounts": _mounts(container, folder),
         "shm_size": container.shm_bytes,
         "cap_drop": ["ALL"],
