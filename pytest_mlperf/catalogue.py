@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_mlperf import rounds
 from pytest_mlperf.errors import HostError
-from pytest_mlperf.executor import Execute, local
+from pytest_mlperf.executor import Execute, Terms, local
 from pytest_mlperf.executor.container import Containers
 from pytest_mlperf.hardware import Inventory, Sighting, engine, host, skus
 from pytest_mlperf.hardware.amd import Amdgpu
@@ -20,11 +20,11 @@ from pytest_mlperf.matrix import Vocabulary
 from pytest_mlperf.pipeline import COMMAND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from pytest_mlperf.hardware import Device, Engine, Probe
-    from pytest_mlperf.harness import Harness, Preparation
+    from pytest_mlperf.hardware import Engine, Probe
+    from pytest_mlperf.harness import Command, Harness
 
 PROBES: Mapping[str, Probe] = {"NVML": Nvml(), "amdgpu": Amdgpu(), "Jetson": Jetson()}
 
@@ -42,17 +42,10 @@ HARNESSES: Mapping[str, Harness] = {
 }
 
 
-def execute(
-    preparation: Preparation,
-    folder: Path,
-    *,
-    lease: int | None = None,
-    devices: Sequence[Device] = (),
-    notice: Callable[[str], None] | None = None,
-) -> None:
-    """Run the steps of a case where its harness wants them: in a container that it names, or as processes."""
-    run = EXECUTORS["local" if preparation.container is None else "container"]
-    run(preparation, folder, lease=lease, devices=devices, notice=notice)
+def execute(step: Command, folder: Path, terms: Terms) -> None:
+    """Run a step where its harness wants it: in the container that it names, or as a process."""
+    run = EXECUTORS["local" if step.container is None else "container"]
+    run(step, folder, terms)
 
 
 def vocabularies(harnesses: Mapping[str, Harness]) -> Callable[[str], Vocabulary]:

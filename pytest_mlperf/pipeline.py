@@ -15,6 +15,8 @@ from pytest_mlperf.attempts import decide, is_decided
 from pytest_mlperf.errors import EvidenceError, HostError, MlperfError, Place, RunError
 from pytest_mlperf.evidence.locating import locate
 from pytest_mlperf.evidence.reading import read
+from pytest_mlperf.executor import Terms, limit
+from pytest_mlperf.executor.stages import Runner, Step
 from pytest_mlperf.hardware.matching import differences, identify
 from pytest_mlperf.placement import Placement, Unplaced, place
 from pytest_mlperf.placement.leases import Lease, Request, lease
@@ -23,16 +25,17 @@ from pytest_mlperf.record import CASES, RECORD, Measurement, Record, from_json
 from pytest_mlperf.replay import Logs
 from pytest_mlperf.verdict import Finding
 from pytest_mlperf.verdict.rules import judge
+from pytest_mlperf.verdict.statement import compare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from pytest_mlperf.evidence import Evidence, Fact
-    from pytest_mlperf.executor import Execute
+    from pytest_mlperf.executor import Execute, FindImage
     from pytest_mlperf.hardware import Inventory, Sku
     from pytest_mlperf.hardware.matching import Identity, Match
-    from pytest_mlperf.harness import Container, Harness, Preparation
+    from pytest_mlperf.harness import Harness, Preparation, Statement
     from pytest_mlperf.matrix import Attempts, Case, HardwareMatch, HarnessTerms, Scenario
     from pytest_mlperf.replay import Replay
     from pytest_mlperf.resume import Resume
@@ -52,7 +55,7 @@ class Site:
     replay:      logs that exist are judged, and nothing is run
     resume:      an earlier session, whose finished cases are not run again
     attempts:    how often a case may be run, for all cases; None leaves it to their matrices
-    find_image:  gives the digest of a container's image; only called for cases that run in one
+    find_image:  knows the images of the container engine; only asked for cases that run in a container
     """
 
     inventory: Inventory
@@ -60,6 +63,7 @@ class Site:
     rounds: Mapping[str, Round]
     harnesses: Mapping[str, Harness]
     execute: Execute
+    find_image: FindImage
     output: Path
     strict: bool
     match: HardwareMatch | None = None
@@ -67,7 +71,6 @@ class Site:
     replay: Replay | None = None
     resume: Resume | None = None
     attempts: Attempts | None = None
-    find_image: Callable[[Container], str] | None = None
     _fits: dict[tuple[str, HardwareMatch], Match | Unplaced] = field(default_factory=dict, init=False)
 
     def harness(self, case: Case) -> Harness:
@@ -194,22 +197,22 @@ def _attempt(case: Case, site: Site, placed: Match | Logs, folder: Path) -> Reco
                     foreign=tuple(_foreign(placement)),
                     waited_s=round(held.waited_s, 3),
                 )
+                steps: list[Step] = []
                 try:
                     preparation = _prepare(case, placement, site, folder)
-                    if preparation.container is not None:
-                        record = replace(record, image=preparation.container.image)
-                    site.execute(
-                        preparation,
-                        folder,
+                    terms = Terms(
+                        limit=limit(preparation.time_limit_s),
                         lease=held.handle,
                         devices=placement.devices,
                         notice=site.notice,
                     )
-                    appearance = preparation.appearance
-                    log_dir = locate(appearance, folder) if appearance else preparation.log_dir
-                    evidence = _read(case, site, log_dir)
+                    statement = _run_steps(preparation, site, folder, terms=terms, ended=steps)
+                    evidence = _observe(case, site, preparation, folder)
                 finally:
-                    record = replace(record, neighbours=held.neighbours())
+                    record = replace(record, neighbours=held.neighbours(), steps=tuple(steps))
+                if statement is not None:
+                    record = replace(record, statement=statement.text)
+                    compare(statement, evidence)
         mlperf_round = site.rounds[case.round]
         verdict = judge(case, site.benchmark(case), evidence, mlperf_round=mlperf_round)
         measurements = tuple(_measure(case, site.benchmark(case), evidence))
@@ -276,16 +279,34 @@ def _foreign(placement: Placement) -> Iterator[str]:
             yield f"process {process.pid} ({process.name or 'unknown'}) on {device.key}"
 
 
+def _run_steps(
+    preparation: Preparation, site: Site, folder: Path, *, terms: Terms, ended: list[Step]
+) -> Statement | None:
+    """Run the steps of a case, and return what its harness says of it."""
+    runner = Runner(execute=site.execute, find_image=site.find_image, terms=terms)
+    failure: RunError | None = None
+    try:
+        for step in runner.run(preparation.steps, folder):
+            ended.append(step)
+    except RunError as error:
+        if preparation.statement is None or not preparation.steps[len(ended)].says_verdict:
+            raise
+        failure = error
+    return preparation.statement(failure) if preparation.statement else None
+
+
 def _prepare(case: Case, placement: Placement, site: Site, folder: Path) -> Preparation:
-    """Prepare a case for its devices alone, and for the image that its name means now."""
+    """Prepare a case for its devices alone."""
     harness = site.harness(case)
     preparation = harness.prepare(case, placement, mlperf_round=site.rounds[case.round], folder=folder)
     variables = environment(placement.devices)
     steps = tuple(replace(step, env={**step.env, **variables}) for step in preparation.steps)
-    container = preparation.container
-    if container is not None and site.find_image is not None:
-        container = replace(container, image=site.find_image(container))
-    return replace(preparation, steps=steps, container=container)
+    return replace(preparation, steps=steps)
+
+
+def _observe(case: Case, site: Site, preparation: Preparation, folder: Path) -> Evidence:
+    appearance = preparation.appearance
+    return _read(case, site, locate(appearance, folder) if appearance else preparation.log_dir)
 
 
 def _read(case: Case, site: Site, log_dir: Path) -> Evidence:

@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pytest_mlperf.errors import Place  # noqa: TC001  records are read by their types
+from pytest_mlperf.executor.stages import Step  # noqa: TC001  records are read by their types
 from pytest_mlperf.hardware.matching import Delta  # noqa: TC001  records are read by their types
 from pytest_mlperf.matrix import SHORTENED, Case
 from pytest_mlperf.verdict import Finding  # noqa: TC001  records are read by their types
@@ -99,7 +100,8 @@ class Record:
     duration_s:   from start to end, with what it waited
     waited_s:     for its turn on the host; None where nothing ran
     accepted:     whether a published scenario stands, all its runs together; None for a case of a matrix
-    image:        digest of the container image that it ran in (`sha256:...`), None where it ran in none
+    steps:        those that have ended, with the images that they ran in
+    statement:    what the harness itself said of the run, in its words; None for one that says nothing
     replayed:     the folder whose logs were judged instead of running the case, as the user named it
     attempts:     the runs of a case that might be run more than once; findings and measurements are of the
                   last that ended as the case does
@@ -121,10 +123,16 @@ class Record:
     duration_s: float | None = None
     waited_s: float | None = None
     accepted: bool | None = None
-    image: str | None = None
+    steps: tuple[Step, ...] = ()
+    statement: str | None = None
     replayed: str | None = None
     attempts: tuple[Attempt, ...] = ()
     resumed: str | None = None
+
+    @property
+    def image(self) -> str | None:
+        """Digest of the container image that the case ran in (`sha256:...`), None where it ran in none."""
+        return next((step.image for step in reversed(self.steps) if step.image is not None), None)
 
     @property
     def verdict(self) -> str | None:
@@ -163,7 +171,12 @@ class Record:
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as plain values, with verdict and labels, for JSON and for other processes."""
-        return {**_adapter().dump_python(self), "verdict": self.verdict, "labels": self.labels}
+        return {
+            **_adapter().dump_python(self),
+            "verdict": self.verdict,
+            "image": self.image,
+            "labels": self.labels,
+        }
 
 
 @cache

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from pytest_mlperf.executor import Limit
     from pytest_mlperf.harness import Command
     from pytest_mlperf.process import Exit
 
@@ -31,14 +32,17 @@ _HINTS: Mapping[str, str] = {
 }
 
 
-def failure(step: Command, outcome: Exit, said: str, *, time_limit_s: float) -> RunError:
-    """Return the error of a step that reached the time limit of its case, or did not exit with 0.
+def failure(step: Command, outcome: Exit, said: str, *, limit: Limit) -> RunError:
+    """Return the error of a step that reached its time limit, or did not exit with 0.
 
     said: its last words
     """
     if outcome.timed_out:
-        ended = f"was killed at the time limit of {format_duration(time_limit_s)}"
-        hint: str | None = "is it stuck, or is time_limit_s in the matrix too short?"
+        its = "its own" if limit.of_step else "the"
+        ended = f"was killed at {its} time limit of {format_duration(limit.duration_s)}"
+        hint: str | None = (
+            f"is it stuck{'' if limit.of_step else ', or is time_limit_s in the matrix too short'}?"
+        )
     else:
         name = outcome.signal or _signal_of_shell(outcome.code)
         ended = f"was ended by {outcome.signal}" if outcome.signal else f"exited with {outcome.code}"

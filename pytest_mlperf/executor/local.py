@@ -1,8 +1,7 @@
-"""Run the steps of a case as processes of this machine, each in a process group of its own."""
+"""Run a step of a case as a process of this machine, in a process group of its own."""
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.errors import RunError
@@ -10,42 +9,30 @@ from pytest_mlperf.executor.ending import STDERR, STDOUT, failure, last_words, s
 from pytest_mlperf.process import Child, Exit, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from pytest_mlperf.hardware import Device
-    from pytest_mlperf.harness import Command, Preparation
+    from pytest_mlperf.executor import Terms
+    from pytest_mlperf.harness import Command
 
 
-def execute(
-    preparation: Preparation,
-    folder: Path,
-    *,
-    lease: int | None = None,
-    devices: Sequence[Device] = (),
-    notice: Callable[[str], None] | None = None,
-) -> None:
-    """Run the steps one after the other, with their output in the folder.
+def execute(step: Command, folder: Path, terms: Terms) -> None:
+    """Run a step to its end, with its output in the folder.
 
-    Raises RunError when a step cannot be started, ends with a signal or a non-zero exit status, or when the
+    Raises RunError when the step cannot be started, ends with a signal or a non-zero exit status, or when the
     time limit is reached; all that the step started is dead by then.
     """
-    del devices, notice  # the environment of a step names its devices
-    deadline = time.monotonic() + preparation.time_limit_s
-    for step in preparation.steps:
-        said_before = size(folder / STDERR)
-        child = Child(
-            argv=step.argv,
-            env=step.env,
-            cwd=step.cwd or folder,
-            stdout=folder / STDOUT,
-            stderr=folder / STDERR,
-            handles=() if lease is None else (lease,),
-        )
-        outcome = _run(step, child, time_limit_s=max(deadline - time.monotonic(), 0.001))
-        if outcome.timed_out or outcome.code != 0:
-            said = last_words(folder / STDERR, since=said_before)
-            raise failure(step, outcome, said, time_limit_s=preparation.time_limit_s)
+    said_before = size(folder / STDERR)
+    child = Child(
+        argv=step.argv,
+        env=step.env,
+        cwd=step.cwd or folder,
+        stdout=folder / STDOUT,
+        stderr=folder / STDERR,
+        handles=() if terms.lease is None else (terms.lease,),
+    )
+    outcome = _run(step, child, time_limit_s=terms.limit.left_s)
+    if outcome.timed_out or outcome.code != 0:
+        raise failure(step, outcome, last_words(folder / STDERR, since=said_before), limit=terms.limit)
 
 
 def _run(step: Command, child: Child, *, time_limit_s: float) -> Exit:

@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from pytest_mlperf.errors import Place
+    from pytest_mlperf.errors import Place, RunError
     from pytest_mlperf.matrix import Case, HarnessTerms
     from pytest_mlperf.placement import Placement
     from pytest_mlperf.rounds import Round
-
-
-@dataclass(frozen=True, kw_only=True)
-class Command:
-    """One step of a case: a program with its arguments, without a shell.
-
-    name: of the step, in messages ("run", "score")
-    cwd:  where it starts; None for the folder of the case
-    """
-
-    name: str
-    argv: tuple[str, ...]
-    env: Mapping[str, str]
-    cwd: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +26,7 @@ class Mount:
 
 @dataclass(frozen=True, kw_only=True)
 class Container:
-    """The container that the steps of a case run in, one after the other.
+    """The container that a step runs in.
 
     image:       as the engine of this machine knows it; nothing is pulled
     mounts:      beside the folder of the case, which has its own path inside as well, for writing
@@ -52,6 +38,59 @@ class Container:
     mounts: tuple[Mount, ...] = ()
     shm_bytes: int | None = None
     privileges: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stamp:
+    """What makes a step a stage, whose result outlasts the case: it is not done again for the same inputs.
+
+    path:    of the file that remembers for what it was done; one of a folder of stamps is done at a time
+    inputs:  what the result depends on, by name; the image of its container is always one of them
+    image:   that the stage makes: where it is missing, the stage is done again
+    """
+
+    path: Path
+    inputs: Mapping[str, str]
+    image: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """One step of a case: a program with its arguments, without a shell.
+
+    name:          of the step, in messages ("run", "score")
+    cwd:           where it starts; None for the folder of the case
+    container:     where it runs; None for a process of this machine
+    time_limit_s:  of this step alone, beside the limit of all of them
+    stamp:         of a step that is not done for every case; None for one that is
+    says_verdict:  it also fails when the case does, so that its exit status is no error where the harness's
+                   statement explains it
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    cwd: Path | None = None
+    container: Container | None = None
+    time_limit_s: float | None = None
+    stamp: Stamp | None = None
+    says_verdict: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statement:
+    """What the harness itself says of a run that has ended.
+
+    verdict:    PASSED or FAILED (accuracy), VALID or INVALID (performance)
+    text:       its words, for the record
+    accuracy:   the value that it compared, in the unit of the benchmark; None where it says none
+    threshold:  that it compared with
+    """
+
+    verdict: Literal["PASSED", "FAILED", "VALID", "INVALID"]
+    text: str
+    accuracy: float | None = None
+    threshold: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,15 +111,17 @@ class Preparation:
     """What a case needs: its steps in order, and the folder where LoadGen's logs will be.
 
     time_limit_s: for all steps together
-    container:    where they run, None for processes of this machine
     appearance:   what is looked for after the run, in place of `log_dir`; None where that is sure
+    statement:    gives what the harness says of the run, with the error of a step that says the verdict,
+                  None if it ended well. Raises that error where it does not say why, and RunError or
+                  EvidenceError where nothing is said. None for harnesses that judge nothing
     """
 
     steps: tuple[Command, ...]
     log_dir: Path
     time_limit_s: float
-    container: Container | None = None
     appearance: Appearance | None = None
+    statement: Callable[[RunError | None], Statement] | None = None
 
 
 class Harness(Protocol):

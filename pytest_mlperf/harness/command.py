@@ -66,7 +66,6 @@ class ByCommand:
             steps=tuple(_steps(case, template, values)),
             log_dir=Path(values["log_dir"]),
             time_limit_s=case.settings.time_limit_s or _TIME_LIMIT_S,
-            container=_container(template.container, values) if template.container else None,
             appearance=_appearance(case, template, values),
         )
 
@@ -89,8 +88,10 @@ def _steps(case: Case, template: CommandTemplate, values: Mapping[str, str]) -> 
     programs = {"run": template.argv}
     if template.score is not None and case.mode == "AccuracyOnly":
         programs["score"] = template.score
+    container = _container(template.container, values) if template.container else None
     return [
-        Command(name=name, argv=argv(program, values), env=env, cwd=cwd) for name, program in programs.items()
+        Command(name=name, argv=argv(program, values), env=env, cwd=cwd, container=container)
+        for name, program in programs.items()
     ]
 
 

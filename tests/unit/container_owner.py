@@ -6,12 +6,10 @@ import sys
 from pathlib import Path
 
 from pytest_mlperf import catalogue
-from pytest_mlperf.harness import Command, Container, Preparation
+from pytest_mlperf.executor import Terms, limit
+from pytest_mlperf.harness import Command, Container
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
-    step = Command(name="run", argv=("sleep", "600"), env={})
-    preparation = Preparation(
-        steps=(step,), log_dir=folder, time_limit_s=600, container=Container(image=sys.argv[2])
-    )
-    catalogue.execute(preparation, folder)
+    step = Command(name="run", argv=("sleep", "600"), env={}, container=Container(image=sys.argv[2]))
+    catalogue.execute(step, folder, Terms(limit=limit(600)))

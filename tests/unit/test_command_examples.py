@@ -141,18 +141,17 @@ def test_a_container_is_given_what_it_needs_and_no_more(
     preparations: Mapping[str, Preparation], tmp_path: Path
 ) -> None:
     case_id = "bert-MI300Xx1-rocm_k_99_MaxP-Offline-PerformanceMode"
-    preparation = preparations[case_id]
-    assert preparation.container == Container(
+    (step,) = preparations[case_id].steps
+    assert step.container == Container(
         image="mlperf-bert:rocm6.2",
         mounts=(Mount(source=Path("/opt/mlperf/inference"), target="/work/inference", read_only=False),),
         shm_bytes=16 * 2**30,
         privileges=("seccomp=unconfined",),
     )
-    (step,) = preparation.steps
     # The environment of the image, not of this process.
     assert step.env == {"LOG_PATH": str(tmp_path / case_id / "logs"), "SKIP_VERIFY_ACCURACY": "1"}
     assert step.cwd == Path("/work/inference/language/bert")
-    assert {p.container for i, p in preparations.items() if "rocm" not in i} == {None}
+    assert {s.container for i, p in preparations.items() if "rocm" not in i for s in p.steps} == {None}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -65,7 +65,8 @@ def site(tmp_path: Path) -> Site:
         skus=skus.load(),
         rounds={"v2.0": rounds.load("v2.0")},
         harnesses=catalogue.HARNESSES,
-        execute=catalogue.EXECUTORS["local"],
+        execute=catalogue.execute,
+        find_image=catalogue.CONTAINERS.find_image,
         output=tmp_path,
         strict=False,
     )

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_mlperf.errors import RunError
+from pytest_mlperf.executor import Terms, limit
 from pytest_mlperf.executor.ending import STDERR, STDOUT
 from pytest_mlperf.executor.local import execute
-from pytest_mlperf.harness import Command, Preparation
+from pytest_mlperf.executor.stages import Runner
+from pytest_mlperf.harness import Command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +23,12 @@ def run(folder: Path, *programs: str, time_limit_s: float = 30) -> None:
         Command(name=name, argv=(sys.executable, "-c", program), env=os.environ)
         for name, program in zip(("run", "score", "more"), programs, strict=False)
     )
-    execute(Preparation(steps=steps, log_dir=folder, time_limit_s=time_limit_s), folder)
+    runner = Runner(execute=execute, find_image=no_image, terms=Terms(limit=limit(time_limit_s)))
+    assert [step.name for step in runner.run(steps, folder)] == [step.name for step in steps]
+
+
+def no_image(name: str) -> None:
+    raise AssertionError(name)
 
 
 def failure(folder: Path, *programs: str, time_limit_s: float = 30) -> str:
@@ -124,7 +131,7 @@ def test_the_time_limit_is_for_all_steps_together(tmp_path: Path) -> None:
 def test_a_program_that_is_missing_is_named(tmp_path: Path) -> None:
     step = Command(name="run", argv=("no-such-program", "--help"), env={"PATH": "/usr/bin"})
     with pytest.raises(RunError) as caught:
-        execute(Preparation(steps=(step,), log_dir=tmp_path, time_limit_s=30), tmp_path)
+        execute(step, tmp_path, Terms(limit=limit(30)))
     assert str(caught.value) == "step 'run': cannot start no-such-program: No such file or directory"
 
 

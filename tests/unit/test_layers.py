@@ -57,6 +57,7 @@ NO_ADAPTERS = (
     "hardware.visible",
     "hardware.linux",
     "executor.ending",
+    "executor.stages",
 )
 # The adapters have one user, the catalogue.
 ADAPTER_USERS = ("catalogue",)

@@ -1,4 +1,4 @@
-"""Run the steps of a case in containers, one container a step, so that an exit status is the step's own.
+"""Run each step of a case in a container of its own, so that an exit status is the step's.
 
 A container is no child of this process: its engine started it. It cannot inherit the lease of the devices, so
 that this process holds the lease alone while it waits for the container, and removes the container before it
@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from pytest_mlperf.executor import Limit, Terms
     from pytest_mlperf.hardware import Device, Engine
-    from pytest_mlperf.harness import Command, Container, Preparation
+    from pytest_mlperf.harness import Command
 
 SESSION = "pytest-mlperf.session"
 """Label: the folder with the folders of the session's cases."""
@@ -45,41 +46,33 @@ _NO_GPUS = re.compile(r"could not select device driver|unknown or invalid runtim
 
 
 class Containers:
-    """Runs the steps of cases in containers of an engine."""
+    """Runs steps of cases in containers of an engine."""
 
     def __init__(self, detect: Callable[[], Engine]) -> None:
         """Remember who tells which engine it is; it is asked when something is to run."""
         self._detect = detect
         self._reaped = False
 
-    def find_image(self, container: Container) -> str:
-        """Return the digest of a container's image (`sha256:...`).
+    def find_image(self, name: str) -> str | None:
+        """Return the digest of an image (`sha256:...`), None where the engine does not have it.
 
-        Raises RunError when the engine does not have it, and HostError when there is no engine.
+        Raises HostError when there is no engine.
         """
         with connected(self._detect()) as connection:
-            return connection.image(container.image)
+            return connection.image(name)
 
-    def execute(
-        self,
-        preparation: Preparation,
-        folder: Path,
-        *,
-        lease: int | None = None,
-        devices: Sequence[Device] = (),
-        notice: Callable[[str], None] | None = None,
-    ) -> None:
-        """Run the steps one after the other, with their output in the folder.
+    def execute(self, step: Command, folder: Path, terms: Terms) -> None:
+        """Run a step to its end, with its output in the folder.
 
-        Raises RunError when a container cannot be started, ends with a non-zero exit status or for want of
+        Raises RunError when the container cannot be started, ends with a non-zero exit status or for want of
         memory, or when the time limit is reached, HostError when the engine is lost, and ConfigurationError
-        where a privilege is unknown. Its containers are removed by then.
+        where a privilege is unknown. The container is removed by then.
         """
-        del lease  # held by this process, see above
         with connected(self._detect()) as connection:
-            self._reap(connection, notice)
-            run = _Run(connection=connection, preparation=preparation, folder=folder.absolute())
-            run.all_steps(devices)
+            self._reap(connection, terms.notice)
+            _Run(connection=connection, step=step, folder=folder.absolute(), limit=terms.limit).run(
+                terms.devices
+            )
 
     def _reap(self, connection: Connection, notice: Callable[[str], None] | None) -> None:
         """Remove what killed processes left, once."""
@@ -94,34 +87,33 @@ class Containers:
 
 @dataclass(frozen=True, kw_only=True)
 class _Run:
-    """The steps of a case, whose containers have its folder at the same path."""
+    """A step, whose container has the folder of its case at the same path."""
 
     connection: Connection
-    preparation: Preparation
+    step: Command
     folder: Path
+    limit: Limit
 
-    def all_steps(self, devices: Sequence[Device]) -> None:
-        container = self.preparation.container
-        assert container is not None, "the case runs in a container"
-        deadline = time.monotonic() + self.preparation.time_limit_s
-        for step in self.preparation.steps:
-            asked = options(container, step, folder=self.folder, devices=devices)
-            if asked["device_requests"] and self.connection.engine.name == "Podman":
-                raise RunError(f"step '{step.name}': Podman ignores requests for GPUs", hint="use Docker")
-            said_before = size(self.folder / STDERR)
-            outcome, out_of_memory = self._step(step, {**asked, "image": container.image}, deadline=deadline)
-            if outcome.timed_out or outcome.code != 0 or out_of_memory:
-                said = last_words(self.folder / STDERR, since=said_before)
-                raise self._failure(step, outcome, said, out_of_memory=out_of_memory)
+    def run(self, devices: Sequence[Device]) -> None:
+        container = self.step.container
+        assert container is not None, "the step runs in a container"
+        asked = options(container, self.step, folder=self.folder, devices=devices)
+        if asked["device_requests"] and self.connection.engine.name == "Podman":
+            raise RunError(f"step '{self.step.name}': Podman ignores requests for GPUs", hint="use Docker")
+        said_before = size(self.folder / STDERR)
+        outcome, out_of_memory = self._outcome({**asked, "image": container.image})
+        if outcome.timed_out or outcome.code != 0 or out_of_memory:
+            said = last_words(self.folder / STDERR, since=said_before)
+            raise self._failure(outcome, said, out_of_memory=out_of_memory)
 
-    def _step(self, step: Command, asked: dict[str, Any], *, deadline: float) -> tuple[Exit, bool]:
-        """Run a step, and return how it ended, and whether something of it was killed for want of memory."""
-        with self._created(step, asked) as container, self.connection.asking():
+    def _outcome(self, asked: dict[str, Any]) -> tuple[Exit, bool]:
+        """Return how the step ended, and whether something of it was killed for want of memory."""
+        with self._created(asked) as container, self.connection.asking():
             output = Output(container.attach_socket(params=_BOTH_OUTPUTS), self.folder)
             started = time.monotonic()
-            with _refusals(step):
+            with _refusals(self.step):
                 container.start()
-            timed_out = not _ended(container, deadline=deadline)
+            timed_out = not _ended(container, deadline=self.limit.at_s)
             if timed_out:
                 container.stop(timeout=_GRACE_S)
             duration_s = time.monotonic() - started
@@ -132,7 +124,7 @@ class _Run:
         return outcome, state["OOMKilled"] and not timed_out
 
     @contextmanager
-    def _created(self, step: Command, asked: dict[str, Any]) -> Iterator[Any]:
+    def _created(self, asked: dict[str, Any]) -> Iterator[Any]:
         """Make a container, and remove it however this is left."""
         case = self.folder.name
         name = f"pytest-mlperf-{_NOT_IN_NAMES.sub('_', case)[:_NAME_LENGTH]}-{uuid.uuid4().hex[:8]}"
@@ -142,7 +134,7 @@ class _Run:
             owner.LABEL: owner.this_process().to_label(),
         }
         try:
-            with self.connection.asking(), _refusals(step):
+            with self.connection.asking(), _refusals(self.step):
                 container = self.connection.client.containers.create(name=name, labels=labels, **asked)
             yield container
         except BaseException:
@@ -156,11 +148,11 @@ class _Run:
         with self.connection.asking():
             owner.remove(self.connection.client, name)
 
-    def _failure(self, step: Command, outcome: Exit, said: str, *, out_of_memory: bool) -> RunError:
+    def _failure(self, outcome: Exit, said: str, *, out_of_memory: bool) -> RunError:
         if not out_of_memory:
-            return failure(step, outcome, said, time_limit_s=self.preparation.time_limit_s)
+            return failure(self.step, outcome, said, limit=self.limit)
         return RunError(
-            f"step '{step.name}' ran out of memory, and exited with {outcome.code} after "
+            f"step '{self.step.name}' ran out of memory, and exited with {outcome.code} after "
             f"{format_duration(outcome.duration_s)}: {said}",
             place=Place(path=STDERR),
             hint="the kernel killed a program in its container",

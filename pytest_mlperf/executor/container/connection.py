@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_mlperf.errors import HostError, Place, RunError
+from pytest_mlperf.errors import HostError, Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,20 +43,15 @@ class Connection:
                 hint="did it end? Containers may run on: `docker ps --filter label=pytest-mlperf.case`",
             ) from error
 
-    def image(self, name: str) -> str:
-        """Return the digest of an image (`sha256:...`). Raises RunError when the engine does not have it."""
+    def image(self, name: str) -> str | None:
+        """Return the digest of an image (`sha256:...`), None when the engine does not have it."""
         import docker  # noqa: PLC0415
 
         with self.asking():
             try:
                 return str(self.client.images.get(name).id)
-            except docker.errors.ImageNotFound as error:
-                raise RunError(
-                    f"image '{name}': the container engine does not have it",
-                    place=Place(path=self.engine.address),
-                    hint=f"nothing is pulled: make it with `docker build -t {name} .`, or bring it with "
-                    "`docker load`",
-                ) from error
+            except docker.errors.ImageNotFound:
+                return None
 
 
 def explanation(error: Any) -> str:

@@ -1,0 +1,153 @@
+"""The steps of a case in order. A stage, whose result outlasts the case, is only done when something changed.
+
+What a stage was done for stands in its stamp, which is written when it has ended well: one that was killed is
+done again. Sessions of one machine that share stamps wait for each other.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from pytest_mlperf.errors import Place, RunError
+from pytest_mlperf.executor import limit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from pytest_mlperf.executor import Execute, FindImage, Limit, Terms
+    from pytest_mlperf.harness import Command, Stamp
+
+IMAGE = "image"
+"""The input that every stage in a container has: the digest of its image."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A step of a case that has ended.
+
+    duration_s:  None for a stage that was not done again
+    image:       digest of the image of its container (`sha256:...`), None for a process
+    done_at:     when an earlier case did it for the same inputs, ISO 8601, UTC; None for a step that ran
+    why:         what made a stage run though it was done before: `driver: 510.47.03, was 470.82.01`
+    """
+
+    name: str
+    duration_s: float | None = None
+    image: str | None = None
+    done_at: str | None = None
+    why: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runner:
+    """Runs the steps of a case.
+
+    terms:     limit of all of them together, and what else they run with
+    progress:  is told of each step as it begins
+    """
+
+    execute: Execute
+    find_image: FindImage
+    terms: Terms
+    progress: Callable[[str, Limit], None] | None = None
+
+    def run(self, steps: Iterable[Command], folder: Path) -> Iterator[Step]:
+        """Run the steps one after the other, and give each as it has ended.
+
+        Raises RunError when a step cannot be started, does not end well, or reaches a time limit, and
+        HostError when a container engine does not answer.
+        """
+        for step in steps:
+            yield self._run(step, folder) if step.stamp is None else self._stage(step, step.stamp, folder)
+
+    def _run(self, step: Command, folder: Path) -> Step:
+        image = self._image(step)
+        if step.container is not None and image is not None:
+            step = replace(step, container=replace(step.container, image=image))
+        ends = self.terms.limit
+        if step.time_limit_s is not None and step.time_limit_s < ends.left_s:
+            ends = limit(step.time_limit_s, of_step=True)
+        if self.progress is not None:
+            self.progress(step.name, ends)
+        started = time.monotonic()
+        self.execute(step, folder, replace(self.terms, limit=ends))
+        return Step(name=step.name, duration_s=round(time.monotonic() - started, 3), image=image)
+
+    def _stage(self, step: Command, stamp: Stamp, folder: Path) -> Step:
+        with self._alone(step, stamp):
+            image = self._image(step)
+            inputs = {**stamp.inputs, **({IMAGE: image} if image is not None else {})}
+            before = _read(stamp.path)
+            why = _changed(before.get("inputs", {}), inputs) if before else None
+            if before and why is None and stamp.image is not None and self.find_image(stamp.image) is None:
+                why = f"image {stamp.image} is gone"
+            if before and why is None:
+                return Step(name=step.name, image=image, done_at=before.get("done_at"))
+            stamp.path.unlink(missing_ok=True)
+            done = self._run(step, folder)
+            _write(stamp.path, inputs)
+        return replace(done, why=why)
+
+    def _image(self, step: Command) -> str | None:
+        """Return the digest of the image that a step's container has now."""
+        if step.container is None:
+            return None
+        name = step.container.image
+        image = self.find_image(name)
+        if image is None:
+            raise RunError(
+                f"step '{step.name}': image '{name}': the container engine does not have it",
+                hint=f"nothing is pulled: make it with `docker build -t {name} .`, or bring it with "
+                "`docker load`",
+            )
+        return image
+
+    @contextmanager
+    def _alone(self, step: Command, stamp: Stamp) -> Iterator[None]:
+        """Wait until nobody else does a stage of the same folder of stamps."""
+        folder = stamp.path.parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            gate = (folder / ".lock").open("a")
+        except OSError as error:
+            raise RunError(
+                f"step '{step.name}': cannot remember that it was done: {error.strerror}",
+                place=Place(path=str(folder)),
+            ) from error
+        with gate:
+            try:
+                fcntl.flock(gate, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if self.terms.notice is not None:
+                    self.terms.notice(f"step '{step.name}' waits for a stage of another case ({folder})")
+                fcntl.flock(gate, fcntl.LOCK_EX)
+            yield
+
+
+def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> str | None:
+    """Return how inputs differ from those of before, None where they do not."""
+    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    return "; ".join(f"{n}: {now.get(n, 'none')}, was {before.get(n, 'none')}" for n in names) or None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return what a stamp says; nothing where there is none, or none that can be read."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _write(path: Path, inputs: Mapping[str, str]) -> None:
+    done_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps({"done_at": done_at, "inputs": inputs}, indent=1) + "\n", encoding="utf-8")
+    draft.replace(path)
