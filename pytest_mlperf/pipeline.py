@@ -287,7 +287,7 @@ def _run_steps(
     failure: RunError | None = None
     try:
         for step in runner.run(preparation.steps, folder):
-            ended.append(step)
+            ended.append(step)  # noqa: PERF402  those before one that fails are kept
     except RunError as error:
         if preparation.statement is None or not preparation.steps[len(ended)].says_verdict:
             raise

@@ -22,6 +22,8 @@ STDERR = "stderr.txt"
 
 _TAIL_BYTES = 4096
 
+_STUCK = "is it stuck, or is time_limit_s in the matrix too short?"
+
 # What usually ends a harness so.
 _NATIVE = "a crash of native code, such as an answer to LoadGen with a wrong id or address, or after the end"
 _HINTS: Mapping[str, str] = {
@@ -40,9 +42,7 @@ def failure(step: Command, outcome: Exit, said: str, *, limit: Limit) -> RunErro
     if outcome.timed_out:
         its = "its own" if limit.of_step else "the"
         ended = f"was killed at {its} time limit of {format_duration(limit.duration_s)}"
-        hint: str | None = (
-            f"is it stuck{'' if limit.of_step else ', or is time_limit_s in the matrix too short'}?"
-        )
+        hint: str | None = "is it stuck?" if limit.of_step else _STUCK
     else:
         name = outcome.signal or _signal_of_shell(outcome.code)
         ended = f"was ended by {outcome.signal}" if outcome.signal else f"exited with {outcome.code}"

@@ -497,6 +497,7 @@ def test_only_who_is_surely_dead_is_reaped(rig: Rig) -> None:
 def test_an_image_is_found_by_its_name(rig: Rig) -> None:
     found = Containers(engine.detect).find_image(rig.image)
     assert found == rig.client.images.get(rig.image).id
+    assert found is not None
     assert re.fullmatch("sha256:[0-9a-f]{64}", found)
     rig.execute("echo by digest", container=Container(image=found))
     assert rig.stdout == "by digest\n"
@@ -569,8 +570,8 @@ def test_an_engine_that_is_not_there_is_named(tmp_path: Path) -> None:
     found = Engine(address="unix:///e.sock", problem="unix:///e.sock: not there")
     with pytest.raises(HostError, match=r"^unix:///e.sock: not there$"):
         Containers(lambda: found).find_image("i")
+    step = Command(name="run", argv=("true",), env={}, container=Container(image="i"))
     with pytest.raises(HostError, match=r"^unix:///e.sock: not there$"):
-        step = Command(name="run", argv=("true",), env={}, container=Container(image="i"))
         Containers(lambda: found).execute(step, tmp_path, Terms(limit=limit(1)))
 
 

@@ -93,7 +93,7 @@ def site(tmp_path: Path) -> Site:
         rounds={"v2.0": ROUND},
         harnesses={"custom": Scripted()},
         execute=local.execute,
-        find_image=lambda name: None,
+        find_image={}.get,
         output=tmp_path / "out",
         strict=False,
     )

@@ -70,9 +70,8 @@ class Containers:
         """
         with connected(self._detect()) as connection:
             self._reap(connection, terms.notice)
-            _Run(connection=connection, step=step, folder=folder.absolute(), limit=terms.limit).run(
-                terms.devices
-            )
+            run = _Run(connection=connection, step=step, folder=folder.absolute(), limit=terms.limit)
+            run.to_end(terms.devices)
 
     def _reap(self, connection: Connection, notice: Callable[[str], None] | None) -> None:
         """Remove what killed processes left, once."""
@@ -94,7 +93,7 @@ class _Run:
     folder: Path
     limit: Limit
 
-    def run(self, devices: Sequence[Device]) -> None:
+    def to_end(self, devices: Sequence[Device]) -> None:
         container = self.step.container
         assert container is not None, "the step runs in a container"
         asked = options(container, self.step, folder=self.folder, devices=devices)
