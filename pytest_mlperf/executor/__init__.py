@@ -45,7 +45,7 @@ def limit(duration_s: float, *, of_step: bool = False) -> Limit:
 class FindImage(Protocol):
     """Knows the images of a container engine."""
 
-    def __call__(self, name: str) -> str | None:
+    def __call__(self, name: str, /) -> str | None:
         """Return the digest of an image (`sha256:...`), None where the engine does not have it.
 
         Raises HostError when there is no engine.
