@@ -85,6 +85,10 @@ class Scripted:
         return Preparation(steps=(step,), log_dir=logs, time_limit_s=30)
 
 
+def no_image(name: str) -> None:
+    raise AssertionError(name)
+
+
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     return Site(
@@ -93,7 +97,7 @@ def site(tmp_path: Path) -> Site:
         rounds={"v2.0": ROUND},
         harnesses={"custom": Scripted()},
         execute=local.execute,
-        find_image={}.get,
+        find_image=no_image,
         output=tmp_path / "out",
         strict=False,
     )
