@@ -13,6 +13,7 @@ from pytest_mlperf.hardware import Inventory, Sighting, engine, host, skus
 from pytest_mlperf.hardware.amd import Amdgpu
 from pytest_mlperf.hardware.jetson import Jetson
 from pytest_mlperf.hardware.nvidia import Nvml
+from pytest_mlperf.harness import Installation
 from pytest_mlperf.harness.command import ByCommand
 from pytest_mlperf.harness.nvidia import Nvidia
 from pytest_mlperf.harness.onnxruntime import OnnxRuntime
@@ -32,14 +33,22 @@ CONTAINERS = Containers(engine.detect)
 
 EXECUTORS: Mapping[str, Execute] = {"local": local.execute, "container": CONTAINERS.execute}
 
-HARNESSES: Mapping[str, Harness] = {
-    "lwis": Nvidia(name="lwis"),
-    "custom": Nvidia(name="custom"),
-    "triton": Nvidia(name="triton"),
-    "onnxruntime": OnnxRuntime(precision="fp32"),
-    "onnxruntime-int8": OnnxRuntime(precision="int8"),
-    COMMAND: ByCommand(),
-}
+
+def harnesses(nvidia: Installation) -> Mapping[str, Harness]:
+    """Return all harnesses by name.
+
+    nvidia: where NVIDIA's is on this machine
+    """
+    return {
+        **{name: Nvidia(name=name, installation=nvidia) for name in ("lwis", "custom", "triton")},
+        "onnxruntime": OnnxRuntime(precision="fp32"),
+        "onnxruntime-int8": OnnxRuntime(precision="int8"),
+        COMMAND: ByCommand(),
+    }
+
+
+HARNESSES = harnesses(Installation())
+"""For plans: none of NVIDIA's can run."""
 
 
 def execute(step: Command, folder: Path, terms: Terms) -> None:

@@ -61,6 +61,10 @@ class RunError(MlperfError):
     """A harness could not be launched, died, or ran past its time limit."""
 
 
+class UnmatchedError(RunError):
+    """A harness took machine or configuration for none that it knows, and ran nothing."""
+
+
 class EvidenceError(MlperfError):
     """A log is missing, empty, cut, malformed, or in conflict with another."""
 

@@ -119,7 +119,7 @@ class Site:
             tree = self.harness(case).log_tree(case, self.rounds[case.round])
             return self.replay.find(case, named=(f"{CASES}/{case.id}", case.id), tree=tree)
         fit = self.fit(case)
-        missing = self.harness(case).missing()
+        missing = self.harness(case).missing(self.rounds[case.round])
         if not isinstance(fit, Unplaced) and missing:
             return Unplaced(expected=f"harness '{case.harness}'", found=missing, what="harness")
         return fit
@@ -189,7 +189,7 @@ def _attempt(case: Case, site: Site, placed: Match | Logs, folder: Path) -> Reco
             evidence = _read(case, site, placed.copy(folder))
         else:
             with lease(_request(case, placed), notice=site.notice) as held:
-                placement = _placement(placed, held)
+                placement = _placement(placed, held, site.inventory)
                 record = replace(
                     record,
                     devices=held.devices,
@@ -268,9 +268,12 @@ def _request(case: Case, fit: Match) -> Request:
     return Request(case=case.id, count=fit.sku.count, devices=keys, exclusive=has_host_alone(case))
 
 
-def _placement(fit: Match, held: Lease) -> Placement:
+def _placement(fit: Match, held: Lease, inventory: Inventory) -> Placement:
     devices = {device.key: device for device in fit.devices}
-    return Placement(sku=fit.sku.name, devices=tuple(devices[key] for key in held.devices))
+    used = tuple(devices[key] for key in held.devices)
+    vendors = {device.vendor for device in used}
+    driver = next((driver.version for driver in inventory.drivers if driver.vendor in vendors), None)
+    return Placement(sku=fit.sku.name, devices=used, driver=driver)
 
 
 def _foreign(placement: Placement) -> Iterator[str]:
@@ -299,8 +302,12 @@ def _prepare(case: Case, placement: Placement, site: Site, folder: Path) -> Prep
     """Prepare a case for its devices alone."""
     harness = site.harness(case)
     preparation = harness.prepare(case, placement, mlperf_round=site.rounds[case.round], folder=folder)
-    variables = environment(placement.devices)
-    steps = tuple(replace(step, env={**step.env, **variables}) for step in preparation.steps)
+    steps = tuple(
+        replace(
+            step, env={**step.env, **environment(placement.devices, contained=step.container is not None)}
+        )
+        for step in preparation.steps
+    )
     return replace(preparation, steps=steps)
 
 

@@ -85,15 +85,21 @@ class Runner:
             image = self._image(step)
             inputs = {**stamp.inputs, **({IMAGE: image} if image is not None else {})}
             before = _read(stamp.path)
-            why = _changed(before.get("inputs", {}), inputs) if before else None
-            if before and why is None and stamp.image is not None and self.find_image(stamp.image) is None:
-                why = f"image {stamp.image} is gone"
+            why = _changed(before.get("inputs", {}), inputs) or self._gone(stamp) if before else None
             if before and why is None:
                 return Step(name=step.name, image=image, done_at=before.get("done_at"))
             stamp.path.unlink(missing_ok=True)
             done = self._run(step, folder)
             _write(stamp.path, inputs)
         return replace(done, why=why)
+
+    def _gone(self, stamp: Stamp) -> str | None:
+        """Return what a stage made and is no more, None where all of it is there."""
+        if stamp.image is not None and self.find_image(stamp.image) is None:
+            return f"image {stamp.image} is gone"
+        if stamp.folder is not None and not (stamp.folder.is_dir() and any(stamp.folder.iterdir())):
+            return f"{stamp.folder} is empty"
+        return None
 
     def _image(self, step: Command) -> str | None:
         """Return the digest of the image that a step's container has now."""

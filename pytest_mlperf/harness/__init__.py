@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -47,11 +47,13 @@ class Stamp:
     path:    of the file that remembers for what it was done; one of a folder of stamps is done at a time
     inputs:  what the result depends on, by name; the image of its container is always one of them
     image:   that the stage makes: where it is missing, the stage is done again
+    folder:  that the stage fills: likewise where it is missing or empty
     """
 
     path: Path
     inputs: Mapping[str, str]
     image: str | None = None
+    folder: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +126,18 @@ class Preparation:
     statement: Callable[[RunError | None], Statement] | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Installation:
+    """Where NVIDIA's harness is on this machine.
+
+    trees:    by round, the folder closed/NVIDIA of its results repository
+    scratch:  for models and data (MLPERF_SCRATCH_PATH)
+    """
+
+    trees: Mapping[str, Path] = field(default_factory=dict)
+    scratch: Path | None = None
+
+
 class Harness(Protocol):
     """One way to run benchmarks."""
 
@@ -131,8 +145,8 @@ class Harness(Protocol):
         """Return what the harness is called in names, and what it runs in a round."""
         ...
 
-    def missing(self) -> str | None:
-        """Return what this machine or this version lacks to run the harness at all, or None."""
+    def missing(self, mlperf_round: Round) -> str | None:
+        """Return what this machine or this version lacks to run cases of a round at all, or None."""
         ...
 
     def estimated_duration_s(self, case: Case, mlperf_round: Round) -> float | None:

@@ -32,8 +32,9 @@ class ByCommand:
         """Return the benchmarks of the round."""
         return own.terms(mlperf_round)
 
-    def missing(self) -> str | None:
+    def missing(self, mlperf_round: Round) -> str | None:
         """Return None: whether a program is there is known when it is started."""
+        del mlperf_round
         return None
 
     def estimated_duration_s(self, case: Case, mlperf_round: Round) -> float | None:

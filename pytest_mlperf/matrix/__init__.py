@@ -97,6 +97,18 @@ class Case:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Registration:
+    """A configuration that a harness knows by heart."""
+
+    system_id: str
+    benchmark: str
+    harness: str
+    accuracy: Accuracy
+    power: Power
+    scenario: Scenario
+
+
+@dataclass(frozen=True, kw_only=True)
 class HarnessTerms:
     """What a harness is called in names, and what it can run in a round.
 
@@ -106,6 +118,7 @@ class HarnessTerms:
     least_driver:  oldest version of the accelerators' driver that it runs with (`510`); None: any
     disk_gb:       what it takes for models and data; None: nothing to speak of
     hashes_log:    whether its accuracy.txt ends with the hash of the accuracy log that was scored
+    registered:    all that it can run; None: any system and any of its benchmarks
     """
 
     system_suffix: str
@@ -115,6 +128,7 @@ class HarnessTerms:
     least_driver: str | None = None
     disk_gb: float | None = None
     hashes_log: bool = True
+    registered: Collection[Registration] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,10 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """The devices that a case has; none for a case on the CPU."""
+    """The devices that a case has; none for a case on the CPU.
+
+    driver: their version of it, None where it is unknown
+    """
 
     sku: str
     devices: tuple[Device, ...]
+    driver: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

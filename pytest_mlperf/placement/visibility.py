@@ -36,8 +36,11 @@ _NONE = {
 """Hides the devices of both vendors: an index that is not there ends CUDA's and ROCm's lists."""
 
 
-def environment(devices: Sequence[Device]) -> dict[str, str]:
+def environment(devices: Sequence[Device], *, contained: bool = False) -> dict[str, str]:
     """Return the variables that limit a program to these devices, and to none for a case on the CPU.
+
+    contained: it runs in a container, which has no other NVIDIA devices: CUDA need not be told by UUID, which
+               not every harness understands
 
     NVIDIA: by UUID, which CUDA and the container runtime understand alike. AMD: ROCm by UUID; HIP counts what
     is left, from 0. Raises HostError when a device has no UUID, so that it cannot be told from the others.
@@ -46,6 +49,8 @@ def environment(devices: Sequence[Device]) -> dict[str, str]:
     nvidia = _uuids(device for device in devices if device.vendor == "NVIDIA" and not device.integrated)
     if nvidia:
         variables |= dict.fromkeys(("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"), ",".join(nvidia))
+        if contained:
+            del variables["CUDA_VISIBLE_DEVICES"]
     if any(device.integrated for device in devices):
         # Jetson's only one, which has no UUID.
         variables |= {"CUDA_VISIBLE_DEVICES": "0", "NVIDIA_VISIBLE_DEVICES": "all"}

@@ -57,6 +57,12 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "metavar": "[NEED/]MAX",
         "help": "run cases up to MAX times, until NEED runs passed (default: 1, or see the matrix)",
     },
+    "--mlperf-nvidia": {
+        "action": "append",
+        "metavar": "ROUND=TREE",
+        "help": "where NVIDIA's harness of a round is: a checkout of inference_results_<ROUND>, or its "
+        "closed/NVIDIA; may be given for several rounds (models and data: see MLPERF_SCRATCH_PATH)",
+    },
     "--mlperf-doctor": {
         "nargs": "?",
         "const": "text",

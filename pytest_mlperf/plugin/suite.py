@@ -20,7 +20,7 @@ from pytest_mlperf.matrix import MODE_MARKERS, Case
 from pytest_mlperf.matrix.loading import check_distinct, load
 from pytest_mlperf.pipeline import Site, run_case
 from pytest_mlperf.plan import Plan, select
-from pytest_mlperf.plugin import output
+from pytest_mlperf.plugin import nvidia, output
 from pytest_mlperf.plugin.auditing import Audit, PublishedItem
 from pytest_mlperf.plugin.ending import Ending
 from pytest_mlperf.plugin.markers import OURS
@@ -48,7 +48,7 @@ class Suite:
     @cached_property
     def harnesses(self) -> Mapping[str, Harness]:
         """The harnesses of the package, and those of the site."""
-        harnesses = dict(catalogue.HARNESSES)
+        harnesses = dict(catalogue.harnesses(nvidia.installation(self.config)))
         for more in self.config.hook.pytest_mlperf_harnesses(config=self.config):
             harnesses.update(more)
         return harnesses

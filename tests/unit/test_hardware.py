@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_mlperf import catalogue
+from pytest_mlperf import catalogue, rounds
 from pytest_mlperf.errors import HostError
 from pytest_mlperf.hardware import host
 from pytest_mlperf.hardware.nvidia import Nvml
@@ -54,14 +54,16 @@ def test_a_case_of_nvidias_harness_has_a_duration(name: str, make_case: MakeCase
     assert Nvidia(name="custom").estimated_duration_s(make_case(**changes), mlperf_round) == duration_s
 
 
-def test_nvidias_harness_says_that_it_does_not_run_yet() -> None:
-    said = "not in this version: NVIDIA's harness is planned, not run"
-    assert {name: harness.missing() for name, harness in catalogue.HARNESSES.items()} == {
+def test_nvidias_harness_says_what_is_to_be_named() -> None:
+    said = "no tree of v2.0: name it with --mlperf-nvidia v2.0=FOLDER"
+    mlperf_round = rounds.load("v2.0")
+    assert {name: harness.missing(mlperf_round) for name, harness in catalogue.HARNESSES.items()} == {
         "lwis": said,
         "custom": said,
         "triton": said,
         "onnxruntime": None,
         "onnxruntime-int8": None,
+        "command": None,
     }
 
 

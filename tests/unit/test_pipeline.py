@@ -60,7 +60,8 @@ class Scripted:
     def terms(self, mlperf_round: Round) -> HarnessTerms:
         return HarnessTerms(system_suffix="", benchmarks=mlperf_round.benchmarks)
 
-    def missing(self) -> str | None:
+    def missing(self, mlperf_round: Round) -> str | None:
+        del mlperf_round
         return self.lacks
 
     def estimated_duration_s(self, case: Case, mlperf_round: Round) -> float | None:

@@ -68,8 +68,9 @@ class OnnxRuntime:
             published_duration_s={},
         )
 
-    def missing(self) -> str | None:
+    def missing(self, mlperf_round: Round) -> str | None:
         """Return None: everything that it needs is installed with this package."""
+        del mlperf_round
         return None
 
     def estimated_duration_s(self, case: Case, mlperf_round: Round) -> float | None:

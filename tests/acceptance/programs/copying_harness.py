@@ -21,7 +21,8 @@ class Copying:
     def terms(self, mlperf_round: Round) -> HarnessTerms:
         return HarnessTerms(system_suffix="_COPY", benchmarks=mlperf_round.benchmarks)
 
-    def missing(self) -> str | None:
+    def missing(self, mlperf_round: Round) -> str | None:
+        del mlperf_round
         return None
 
     def estimated_duration_s(self, case: Case, mlperf_round: Round) -> float | None:

@@ -41,7 +41,8 @@ class Scripted:
         }
         return HarnessTerms(system_suffix="_SCRIPT", benchmarks=benchmarks)
 
-    def missing(self) -> str | None:
+    def missing(self, mlperf_round: Round) -> str | None:
+        del mlperf_round
         return None
 
     def estimated_duration_s(self, case: Case, mlperf_round: Round) -> float | None:

@@ -40,8 +40,9 @@ class Pitfalls:
             benchmarks={name: replace(resnet50, name=name) for name in self.failures},
         )
 
-    def missing(self) -> str | None:
+    def missing(self, mlperf_round: Round) -> str | None:
         """Return None: nothing is needed but LoadGen."""
+        del mlperf_round
         return None
 
     def estimated_duration_s(self, case: Case, mlperf_round: Round) -> float | None:

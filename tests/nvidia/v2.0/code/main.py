@@ -1,0 +1,227 @@
+"""A stand-in for the harness: it drives the real LoadGen with a system that only knows how to wait.
+
+`machine.json` beside it says which system it knows, how many GPUs that has, how fast it is and how well it
+answers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import array
+import json
+import os
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import mlperf_loadgen as lg
+
+MACHINE = json.loads((Path(__file__).parent / "machine.json").read_text(encoding="utf-8"))
+SUFFIXES = {"triton": "_TRT_Triton"}
+TARGETS = {"bert": 90.874, "rnnt": 92.54775, "resnet50": 76.46, "ssd-resnet34": 20.0}
+LEVELS = {"k_99": 0.99, "k_99_9": 0.999}
+SAMPLES = {"bert": 10833, "rnnt": 2513, "resnet50": 2048, "ssd-resnet34": 64}
+SEVERAL_LEVELS = ("bert",)
+HEADLINES = {
+    "Offline": ("result_samples_per_second",),
+    "Server": ("result_scheduled_samples_per_sec", "result_completed_samples_per_sec"),
+    "SingleStream": ("result_90.00_percentile_latency_ns",),
+    "MultiStream": ("result_99.00_percentile_per_query_latency_ns",),
+}
+SEEDS = {"qsl": 6655344265603136530, "sample_index": 15863379492028895792, "schedule": 12662793979680847247}
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    for flag in ("benchmarks", "scenarios", "action"):
+        parser.add_argument(f"--{flag}", required=True)
+    parser.add_argument("--config_ver", default="default")
+    parser.add_argument("--test_mode", choices=("AccuracyOnly", "PerformanceOnly"), default="PerformanceOnly")
+    parser.add_argument("--fast", action="store_true")
+    for flag in ("offline_expected_qps", "server_target_qps"):
+        parser.add_argument(f"--{flag}", type=float)
+    for flag in ("min_duration", "min_query_count", "server_target_latency_ns"):
+        parser.add_argument(f"--{flag}", type=int)
+    return parser.parse_known_args()[0]  # a flag that it does not know is passed over
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """What is run."""
+
+    benchmark: str
+    scenario: str
+    harness: str
+    level: str
+    power: str
+
+    @property
+    def system(self) -> str:
+        suffix = SUFFIXES.get(self.harness, "_TRT")
+        return str(MACHINE["system_id"]) + suffix + ("_MaxQ" if self.power == "MaxQ" else "")
+
+    @property
+    def name(self) -> str:
+        return f"{self.system}-{self.harness}_{self.level}_{self.power}-{self.scenario}"
+
+    @property
+    def folder(self) -> str:
+        level = "-" + self.level[2:].replace("_", ".") if self.benchmark in SEVERAL_LEVELS else ""
+        return f"{self.system}/{self.benchmark}{level}/{self.scenario}"
+
+    @property
+    def plan(self) -> Path:
+        folder = Path("build/engines", str(MACHINE["system_id"]), self.benchmark, self.scenario)
+        workload = f"{self.harness}_{self.level}_{self.power}"
+        return folder / f"{self.benchmark}-{self.scenario}-gpu-b64-int8.{workload}.plan"
+
+
+def configuration(args: argparse.Namespace) -> Config:
+    word = args.config_ver
+    default = "lwis" if args.benchmarks in ("resnet50", "ssd-mobilenet", "ssd-resnet34") else "custom"
+    return Config(
+        benchmark=args.benchmarks,
+        scenario=args.scenarios,
+        harness="triton" if "triton" in word else default,
+        level="k_99_9" if "high_accuracy" in word else "k_99",
+        power="MaxQ" if "maxq" in word else "MaxP",
+    )
+
+
+def settings(args: argparse.Namespace, config: Config) -> Any:
+    asked = lg.TestSettings()
+    asked.scenario = getattr(lg.TestScenario, config.scenario)
+    asked.mode = getattr(lg.TestMode, args.test_mode)
+    asked.min_duration_ms = args.min_duration or (60_000 if args.fast else 600_000)
+    asked.min_query_count = args.min_query_count or 1
+    asked.qsl_rng_seed, asked.sample_index_rng_seed, asked.schedule_rng_seed = SEEDS.values()
+    asked.offline_expected_qps = args.offline_expected_qps or MACHINE["qps"]["Offline"]
+    asked.server_target_qps = args.server_target_qps or MACHINE["qps"]["Server"]
+    asked.server_target_latency_ns = args.server_target_latency_ns or 130_000_000
+    asked.server_target_latency_percentile = 0.99
+    return asked
+
+
+@dataclass(frozen=True, kw_only=True)
+class System:
+    """Answers after a while; `right` of a hundred answers are right."""
+
+    latency_s: float
+    qps: float
+    right: float
+    offline: bool
+    threads: list[threading.Thread] = field(default_factory=list)
+
+    def issue(self, samples: list[Any]) -> None:
+        self.threads.append(threading.Thread(target=self._answer, args=(samples,)))
+        self.threads[-1].start()
+
+    def finish(self) -> None:
+        """Wait until LoadGen has taken the last answer."""
+        for thread in self.threads:
+            thread.join()
+
+    def _answer(self, samples: list[Any]) -> None:
+        time.sleep(len(samples) / self.qps if self.offline else self.latency_s)
+        buffers = [array.array("B", [self._is_right(sample.index)]) for sample in samples]
+        lg.QuerySamplesComplete(
+            [
+                lg.QuerySampleResponse(sample.id, buffer.buffer_info()[0], len(buffer))
+                for sample, buffer in zip(samples, buffers, strict=True)
+            ]
+        )
+
+    def _is_right(self, index: int) -> int:
+        return int(index * 7919 % 100_000 < self.right * 1000)
+
+
+def run(args: argparse.Namespace, config: Config, log_dir: Path) -> None:
+    count = SAMPLES[config.benchmark]
+    behaviour = MACHINE.get(config.benchmark, {})
+    asked = settings(args, config)
+    system = System(
+        latency_s=behaviour.get("latency_s", 0.001),
+        qps=1_000_000 if args.test_mode == "AccuracyOnly" else asked.offline_expected_qps,
+        right=behaviour.get("right", 100),
+        offline=config.scenario == "Offline",
+    )
+    sut = lg.ConstructSUT(system.issue, lambda: None)
+    qsl = lg.ConstructQSL(count, count, lambda _: None, lambda _: None)
+    output = lg.LogOutputSettings()
+    output.outdir = str(log_dir)
+    logging = lg.LogSettings()
+    logging.log_output = output
+    lg.StartTestWithLogSettings(sut, qsl, asked, logging)
+    system.finish()
+    lg.DestroyQSL(qsl)
+    lg.DestroySUT(sut)
+
+
+def performance(config: Config, log_dir: Path) -> str:
+    facts = {}
+    for line in (log_dir / "mlperf_log_detail.txt").read_text(encoding="utf-8").splitlines():
+        entry = json.loads(line.removeprefix(":::MLLOG "))
+        facts[entry["key"]] = entry["value"]
+    if "result_validity" not in facts:
+        return "Cannot find performance result. Maybe you are running in AccuracyOnly mode."
+    key = next(key for key in HEADLINES[config.scenario] if key in facts)
+    return f"{key}: {facts[key]}, Result is {facts['result_validity']}"
+
+
+def accuracy(config: Config, log_dir: Path) -> str:
+    """Score the answers, and stop when they are not good enough, before anything is written of it."""
+    answers = json.loads((log_dir / "mlperf_log_accuracy.json").read_text(encoding="utf-8"))
+    value = 100 * sum(answer["data"] == "01" for answer in answers) / len(answers)
+    lines = {
+        "bert": f'{{"exact_match": {value - 7}, "f1": {value}}}',
+        "rnnt": f"Word Error Rate: {100 - value}%, accuracy={value}%",
+        "resnet50": f"accuracy={value:.3f}%, good={round(value * 500)}, total=50000",
+        "ssd-resnet34": f"mAP={value:.3f}%",
+    }
+    said = "" if MACHINE.get("accuracy_script") == "silent" else lines[config.benchmark] + "\n"
+    (log_dir / "accuracy.txt").write_text(said, encoding="utf-8")
+    found = value if said else None
+    threshold = TARGETS[config.benchmark] * LEVELS[config.level]
+    passed = found is not None and found >= threshold
+    verdict = "PASSED" if passed else "FAILED"
+    text = f"Accuracy = {found:.3f}, Threshold = {threshold:.3f}. Accuracy test {verdict}"
+    if not passed:
+        raise RuntimeError(f"{text}!")
+    return f"{text}."
+
+
+def add(path: Path, config: Config, text: str) -> None:
+    content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    content.setdefault(config.name, {})[config.benchmark] = text
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def main() -> None:
+    args = arguments()
+    config = configuration(args)
+    visible = os.environ.get("NVIDIA_VISIBLE_DEVICES", "").split(",")
+    gpus = sum(uuid.startswith("GPU-") for uuid in visible)
+    if gpus != MACHINE["gpus"]:
+        sys.stdout.write(f"WARNING: no known system has {gpus} GPUs like these\n")
+        return
+    if args.action == "generate_engines":
+        config.plan.parent.mkdir(parents=True, exist_ok=True)
+        config.plan.write_text("engine", encoding="utf-8")
+        return
+    if not config.plan.exists():
+        raise RuntimeError(f"File {config.plan} does not exist.")
+    logs = Path(os.environ["LOG_DIR"])
+    log_dir = logs / config.folder
+    log_dir.mkdir(parents=True, exist_ok=True)
+    run(args, config, log_dir)
+    add(logs / "perf_harness_summary.json", config, performance(config, log_dir))
+    checked = args.test_mode == "AccuracyOnly"
+    text = accuracy(config, log_dir) if checked else "No accuracy results in PerformanceOnly mode."
+    add(logs / "accuracy_summary.json", config, text)
+
+
+if __name__ == "__main__":
+    main()
