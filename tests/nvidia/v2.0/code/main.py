@@ -116,7 +116,9 @@ class System:
     threads: list[threading.Thread] = field(default_factory=list)
 
     def issue(self, samples: list[Any]) -> None:
-        self.threads.append(threading.Thread(target=self._answer, args=(samples,)))
+        # LoadGen's own samples do not outlast this call.
+        asked = [(sample.id, sample.index) for sample in samples]
+        self.threads.append(threading.Thread(target=self._answer, args=(asked,)))
         self.threads[-1].start()
 
     def finish(self) -> None:
@@ -124,14 +126,12 @@ class System:
         for thread in self.threads:
             thread.join()
 
-    def _answer(self, samples: list[Any]) -> None:
-        time.sleep(len(samples) / self.qps if self.offline else self.latency_s)
-        buffers = [array.array("B", [self._is_right(sample.index)]) for sample in samples]
+    def _answer(self, asked: list[tuple[int, int]]) -> None:
+        time.sleep(len(asked) / self.qps if self.offline else self.latency_s)
+        answers = array.array("B", [self._is_right(index) for _, index in asked])
+        address = answers.buffer_info()[0]
         lg.QuerySamplesComplete(
-            [
-                lg.QuerySampleResponse(sample.id, buffer.buffer_info()[0], len(buffer))
-                for sample, buffer in zip(samples, buffers, strict=True)
-            ]
+            [lg.QuerySampleResponse(sample, address + n, 1) for n, (sample, _) in enumerate(asked)]
         )
 
     def _is_right(self, index: int) -> int:
