@@ -42,7 +42,9 @@ class Resume:
         output: the folder that places of logs are told from
         """
         record = self._finished.get(case.id)
-        if record is None or record.folder is None or self.changed(case, inventory):
+        if record is None:
+            return self._earlier.take(case, inventory, output=output) if self._earlier else None
+        if record.folder is None or self.changed(case, inventory):
             return None
         logs = os.path.relpath(self.folder / record.folder, output)
         return replace(record, case=case, folder=logs, resumed=self.name)
@@ -51,7 +53,7 @@ class Resume:
         """Return what is no longer as it was when a case was finished; None also where it was not."""
         record = self._finished.get(case.id)
         if record is None:
-            return None
+            return self._earlier.changed(case, inventory) if self._earlier else None
         return next(self._changes(record, case, inventory), None)
 
     def _changes(self, record: Record, case: Case, inventory: Inventory) -> Iterator[str]:
@@ -74,6 +76,16 @@ class Resume:
     def _header(self) -> Mapping[str, Any]:
         header: Mapping[str, Any] = self._lines[0]["header"]
         return header
+
+    @cached_property
+    def _earlier(self) -> Resume | None:
+        """The session that this one went on with: it may have been killed before it had taken all over."""
+        folder = self._header.get("goes_on")
+        if folder is None:
+            return None
+        earlier = Resume(folder=self.folder / folder, name=self.name)
+        earlier.check()
+        return earlier
 
     @cached_property
     def _lines(self) -> list[dict[str, Any]]:

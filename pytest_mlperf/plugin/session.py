@@ -86,7 +86,13 @@ class Session:
             self._check_leases()
             folder = output.make(self.config)
             now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-            self.file = RecordFile(folder, inventory=asdict(self.suite.site.inventory), started_at=now)
+            resume = self.suite.resume
+            self.file = RecordFile(
+                folder,
+                inventory=asdict(self.suite.site.inventory),
+                started_at=now,
+                goes_on=resume.folder if resume else None,
+            )
         return self.file
 
     def _check_leases(self) -> None:

@@ -25,8 +25,13 @@ FORMAT = 1
 class RecordFile:
     """A growing `records.jsonl`."""
 
-    def __init__(self, folder: Path, *, inventory: dict[str, Any], started_at: str) -> None:
-        """Start the file. Raises OSError when it exists or cannot be written."""
+    def __init__(
+        self, folder: Path, *, inventory: dict[str, Any], started_at: str, goes_on: Path | None = None
+    ) -> None:
+        """Start the file. Raises OSError when it exists or cannot be written.
+
+        goes_on: the folder of the session that this one goes on with
+        """
         self._stream: IO[str] = (folder / RECORDS).open("x", encoding="utf-8")
         self._write(
             {
@@ -35,6 +40,7 @@ class RecordFile:
                     "pytest_mlperf": __version__,
                     "started_at": started_at,
                     "inventory": inventory,
+                    "goes_on": os.path.relpath(goes_on, folder) if goes_on else None,
                 }
             }
         )

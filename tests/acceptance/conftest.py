@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import docker
 import pytest
+from docker.types import DeviceRequest
+from installed import Installed
 from sessions import CONFTEST, MATRIX, SUITE, Session
+
+from tests.nvidia import tree
+from tests.nvml import stand_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+USUAL_SOCKET = Path("/var/run/docker.sock")
 
 
 def _project(pytester: pytest.Pytester, neighbours: tuple[str, ...]) -> Session:
@@ -26,3 +41,51 @@ def any_session(request: pytest.FixtureRequest, pytester: pytest.Pytester) -> Se
     """The same, run without xdist, with xdist asleep, and with two workers."""
     neighbours = {"no:xdist": ("-p", "no:xdist"), "n0": ("-n0",), "n2": ("-n2",)}
     return _project(pytester, neighbours[request.param])
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Any]:
+    """An engine that gives containers the GPUs they ask for, and has the image that the tree is built on."""
+    if not (os.environ.get("DOCKER_HOST") or USUAL_SOCKET.exists()):
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("needs a container engine (.ci/docker start)")
+    client = docker.from_env()
+    tree.make_base_image(client)
+    request = DeviceRequest(device_ids=["GPU-0"], capabilities=[["gpu"]])
+    asking = client.containers.create(tree.BASE_IMAGE, ["true"], device_requests=[request])
+    try:
+        asking.start()
+    except docker.errors.APIError as error:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"needs an engine with GPUs: {error}")
+    finally:
+        asking.remove(force=True)
+    yield client
+    for image in client.images.list("mlperf-inference"):
+        for tag in image.tags:
+            client.images.remove(tag, force=True)
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory, client: Any) -> Installed:
+    """A checkout that all tests of this module use, one after the other."""
+    scratch = tmp_path_factory.mktemp("scratch")
+    checkout = tree.write(tmp_path_factory.mktemp("v2.0"), tree.DGX_A100_40GB)
+    return Installed(tree=checkout, scratch=scratch, client=client)
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return stand_in.build(tmp_path_factory.mktemp("nvml"))
+
+
+@pytest.fixture
+def machine(
+    session: Session, installed: Installed, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Session]:
+    """A session on a machine with eight A100 of 40 GB, where NVIDIA's harness is."""
+    for name, value in stand_in.environment("nd96asr-v4", library).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MLPERF_SCRATCH_PATH", str(installed.scratch))
+    yield session
+    tree.know(installed.tree, tree.DGX_A100_40GB)
+    assert installed.containers() == []

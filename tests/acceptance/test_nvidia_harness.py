@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import csv
-import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import docker
 import pytest
-from docker.types import DeviceRequest
+from installed import SHORT
 
 from tests.nvidia import tree
 from tests.nvml import stand_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from installed import Installed
     from sessions import Session
 
 ROOT = Path(__file__).parents[2]
 USUAL_SOCKET = Path("/var/run/docker.sock")
 
 SYSTEM = "DGX-A100_A100-SXM4-40GBx8"
-SHORT = """\
-conformance: smoke
-defaults: {min_duration_s: 0.5}
-"""
 ONE_CASE = f"""\
 round: v2.0
 category: datacenter
@@ -36,77 +28,8 @@ axes: {{sku: A100-SXM4-40GBx8, benchmark: bert, harness: custom, scenario: %s, m
 """
 
 
-@pytest.fixture(scope="module")
-def client() -> Iterator[Any]:
-    """An engine that gives containers the GPUs they ask for, and has the image that the tree is built on."""
-    if not (os.environ.get("DOCKER_HOST") or USUAL_SOCKET.exists()):
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("needs a container engine (.ci/docker start)")
-    client = docker.from_env()
-    tree.make_base_image(client)
-    request = DeviceRequest(device_ids=["GPU-0"], capabilities=[["gpu"]])
-    asking = client.containers.create(tree.BASE_IMAGE, ["true"], device_requests=[request])
-    try:
-        asking.start()
-    except docker.errors.APIError as error:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"needs an engine with GPUs: {error}")
-    finally:
-        asking.remove(force=True)
-    yield client
-    for image in client.images.list("mlperf-inference"):
-        for tag in image.tags:
-            client.images.remove(tag, force=True)
-    client.close()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Installed:
-    """NVIDIA's harness on this machine."""
-
-    tree: Path
-    scratch: Path
-    client: Any
-
-    @property
-    def calls(self) -> list[str]:
-        """The targets that were made so far."""
-        path = self.scratch / "calls.txt"
-        return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-
-    def targets_since(self, before: int) -> list[str]:
-        return [line.split()[0] for line in self.calls[before:]]
-
-    def containers(self) -> list[Any]:
-        return list(self.client.containers.list(all=True, filters={"label": "pytest-mlperf.case"}))
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory, client: Any) -> Installed:
-    """A checkout that all tests of this module use, one after the other."""
-    scratch = tmp_path_factory.mktemp("scratch")
-    checkout = tree.write(tmp_path_factory.mktemp("v2.0"), tree.DGX_A100_40GB)
-    return Installed(tree=checkout, scratch=scratch, client=client)
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return stand_in.build(tmp_path_factory.mktemp("nvml"))
-
-
-@pytest.fixture
-def machine(
-    session: Session, installed: Installed, library: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Session]:
-    """A session on a machine with eight A100 of 40 GB, where NVIDIA's harness is."""
-    for name, value in stand_in.environment("nd96asr-v4", library).items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("MLPERF_SCRATCH_PATH", str(installed.scratch))
-    yield session
-    tree.know(installed.tree, tree.DGX_A100_40GB)
-    assert installed.containers() == []
-
-
 def run(machine: Session, installed: Installed, *options: str) -> pytest.RunResult:
-    return machine.run("--mlperf-nvidia", f"v2.0={installed.tree}", "--mlperf-output", "out", *options)
+    return machine.run(*installed.options, "--mlperf-output", "out", *options)
 
 
 def metrics(session: Session) -> dict[str, str]:
@@ -125,11 +48,10 @@ def test_the_datacenter_suite_passes_on_bert(machine: Session, installed: Instal
     shipped = (ROOT / "matrices/datacenter.yaml").read_text(encoding="utf-8")
     machine.write_matrix(shipped.replace("category: datacenter\n", f"category: datacenter\n{SHORT}"))
     options = ("-m", "datacenter and bert", "--junitxml=j.xml", "--html=h.html", "--self-contained-html")
-    result = machine.pytester.runpytest_subprocess(
-        "-p", "no:cacheprovider", "-p", "no:xdist", ROOT / "suites/test_conformance.py",
-        f"--rootdir={machine.pytester.path}", "--mlperf-nvidia", f"v2.0={installed.tree}",
-        "--mlperf-output", "out", *options, timeout=400,
-    )  # fmt: skip
+    suite = (ROOT / "suites/test_conformance.py", f"--rootdir={machine.pytester.path}")
+    plugins = ("-p", "no:cacheprovider", "-p", "no:xdist")
+    told = (*suite, *plugins, *installed.options, "--mlperf-output", "out", *options)
+    result = machine.pytester.runpytest_subprocess(*told, timeout=400)
 
     assert result.parseoutcomes()["passed"] == 16
     levels = ("TRT-custom_k_99", "TRT-custom_k_99_9", "TRT_Triton-triton_k_99", "TRT_Triton-triton_k_99_9")
