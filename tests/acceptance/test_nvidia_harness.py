@@ -149,6 +149,47 @@ def test_another_driver_makes_other_engines(
     assert engines["why"] == "driver: 550.54.15, was 535.161.08"
 
 
+LATER: dict[str, tuple[str, str, str, dict[str, Any], tuple[str, str]]] = {
+    "v4.1 passes": ("v4.1", "A100-SXM-80GBx8", "bert", {}, ("pass", "pass")),
+    "v4.1 is too inaccurate, with exit status 0": (
+        "v4.1",
+        "A100-SXM-80GBx8",
+        "bert",
+        {"bert": {"right": 89}},
+        ("fail", "pass"),
+    ),
+    "v5.1 passes": ("v5.1", "B200-SXM-180GBx8", "whisper", {}, ("pass", "pass")),
+    "v5.1 does not know the machine": (
+        "v5.1",
+        "B200-SXM-180GBx8",
+        "whisper",
+        {"gpus": 4},
+        ("error", "error"),
+    ),
+}
+PROFILES = {"A100-SXM-80GBx8": "dgx-a100", "B200-SXM-180GBx8": "b200-x8"}
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_later_rounds_are_run_as_they_want_it(
+    name: str, machine: Session, installed: Installed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mlperf_round, sku, benchmark, known, endings = LATER[name]
+    monkeypatch.setenv("NVML_PROFILE", str(stand_in.PROFILES[PROFILES[sku]]))
+    system = {"A100-SXM-80GBx8": "DGX-A100_A100-SXM-80GBx8"}.get(sku, sku)
+    tree.know(installed.tree, {**tree.DGX_A100_40GB, "system_id": system, "round": mlperf_round, **known})
+    machine.write_matrix(
+        f"round: {mlperf_round}\ncategory: datacenter\n{SHORT}"
+        f"axes: {{sku: {sku}, benchmark: {benchmark}, harness: custom, scenario: Offline, "
+        "mode: [AccuracyOnly, PerformanceOnly]}\n"
+    )
+    machine.run("--mlperf-nvidia", f"{mlperf_round}={installed.tree}", "--mlperf-output", "out")
+    records = {record["case"]["mode"]: record for record in machine.records().values()}
+    found = tuple(records[mode]["ending"] for mode in ("AccuracyOnly", "PerformanceOnly"))
+    assert found == endings, [record["reason"] for record in records.values()]
+    assert {r["error"] for r in records.values()} == ({"UnmatchedError"} if "error" in endings else {None})
+
+
 def test_without_a_tree_cases_say_what_to_name(machine: Session) -> None:
     machine.write_matrix(ONE_CASE % ("Offline", "PerformanceOnly"))
     result = machine.run("--mlperf-output", "out", "-rs")

@@ -25,7 +25,7 @@ def of(round_name: str, benchmark: str) -> Benchmark:
 
 def test_the_rounds_that_are_known() -> None:
     assert checker.names() == ROUNDS
-    assert rounds.names() == ("v2.0",)
+    assert set(rounds.names()) <= set(ROUNDS)
 
 
 @pytest.mark.parametrize("name", ["v1.1", "patterns", "", "../v2.0"])

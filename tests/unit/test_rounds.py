@@ -38,7 +38,7 @@ TERMS = {
 
 
 def test_the_rounds_that_are_known() -> None:
-    assert rounds.names() == ("v2.0",)
+    assert rounds.names() == ("v2.0", "v4.1", "v5.1")
 
 
 @pytest.mark.parametrize("name", ["v1.9", "", "../v2.0", "v2.0.yaml", "V2.0"])

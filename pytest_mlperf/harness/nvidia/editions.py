@@ -24,7 +24,6 @@ class Edition:
     results:       `summaries` beside the logs of a session, or `metadata` beside the logs of each run
     bare:          systems that run without Docker
     by_level:      a configuration is asked for by harness type, target and power, not by a word
-    triton_named:  whether the system's name says Triton
     """
 
     least_driver: str | None
@@ -32,7 +31,6 @@ class Edition:
     results: Literal["summaries", "metadata"]
     bare: tuple[str, ...]
     by_level: bool = False
-    triton_named: bool = True
 
     def configuration(self, names: Names) -> list[str]:
         """Return the arguments that select a configuration."""
@@ -57,6 +55,5 @@ EDITIONS: Mapping[str, Edition] = {
         results="metadata",
         bare=(),
         by_level=True,
-        triton_named=False,
     ),
 }

@@ -20,8 +20,9 @@ from typing import Any
 import mlperf_loadgen as lg
 
 MACHINE = json.loads((Path(__file__).parent / "machine.json").read_text(encoding="utf-8"))
+ROUND = MACHINE.get("round", "v2.0")
 SUFFIXES = {"triton": "_TRT_Triton"}
-TARGETS = {"bert": 90.874, "rnnt": 92.54775, "resnet50": 76.46, "ssd-resnet34": 20.0}
+TARGETS = {"bert": 90.874, "rnnt": 92.54775, "whisper": 97.9329}
 LEVELS = {"k_99": 0.99, "k_99_9": 0.999}
 SAMPLES = 1000
 SEVERAL_LEVELS = ("bert",)
@@ -31,7 +32,11 @@ HEADLINES = {
     "SingleStream": ("result_90.00_percentile_latency_ns",),
     "MultiStream": ("result_99.00_percentile_per_query_latency_ns",),
 }
-SEEDS = {"qsl": 6655344265603136530, "sample_index": 15863379492028895792, "schedule": 12662793979680847247}
+SEEDS = {
+    "v2.0": (6655344265603136530, 15863379492028895792, 12662793979680847247),
+    "v4.1": (3066443479025735752, 10688027786191513374, 14962580496156340209),
+    "v5.1": (1780908523862526354, 14771362308971278857, 18209322760996052031),
+}
 
 
 def arguments() -> argparse.Namespace:
@@ -40,7 +45,10 @@ def arguments() -> argparse.Namespace:
         parser.add_argument(f"--{flag}", required=True)
     parser.add_argument("--config_ver", default="default")
     parser.add_argument("--test_mode", choices=("AccuracyOnly", "PerformanceOnly"), default="PerformanceOnly")
-    parser.add_argument("--fast", action="store_true")
+    parser.add_argument("--fast" if ROUND == "v2.0" else "--test_run", dest="short", action="store_true")
+    parser.add_argument("--harness_type", default="custom")
+    parser.add_argument("--accuracy_target", default="0.99")
+    parser.add_argument("--power_setting", default="MaxP")
     for flag in ("offline_expected_qps", "server_target_qps"):
         parser.add_argument(f"--{flag}", type=float)
     for flag in ("min_duration", "min_query_count", "server_target_latency_ns"):
@@ -60,7 +68,7 @@ class Config:
 
     @property
     def system(self) -> str:
-        suffix = SUFFIXES.get(self.harness, "_TRT")
+        suffix = "_TRT" if ROUND == "v5.1" else SUFFIXES.get(self.harness, "_TRT")
         return str(MACHINE["system_id"]) + suffix + ("_MaxQ" if self.power == "MaxQ" else "")
 
     @property
@@ -80,6 +88,14 @@ class Config:
 
 
 def configuration(args: argparse.Namespace) -> Config:
+    if ROUND == "v5.1":
+        return Config(
+            benchmark=args.benchmarks,
+            scenario=args.scenarios,
+            harness=args.harness_type,
+            level={"0.99": "k_99", "0.999": "k_99_9"}[args.accuracy_target],
+            power=args.power_setting,
+        )
     word = args.config_ver
     default = "lwis" if args.benchmarks in ("resnet50", "ssd-mobilenet", "ssd-resnet34") else "custom"
     return Config(
@@ -95,9 +111,9 @@ def settings(args: argparse.Namespace, config: Config) -> Any:
     asked = lg.TestSettings()
     asked.scenario = getattr(lg.TestScenario, config.scenario)
     asked.mode = getattr(lg.TestMode, args.test_mode)
-    asked.min_duration_ms = args.min_duration or (60_000 if args.fast else 600_000)
+    asked.min_duration_ms = args.min_duration or (60_000 if args.short else 600_000)
     asked.min_query_count = args.min_query_count or 1
-    asked.qsl_rng_seed, asked.sample_index_rng_seed, asked.schedule_rng_seed = SEEDS.values()
+    asked.qsl_rng_seed, asked.sample_index_rng_seed, asked.schedule_rng_seed = SEEDS[ROUND]
     asked.offline_expected_qps = args.offline_expected_qps or MACHINE["qps"]["Offline"]
     asked.server_target_qps = args.server_target_qps or MACHINE["qps"]["Server"]
     asked.server_target_latency_ns = args.server_target_latency_ns or 130_000_000
@@ -174,26 +190,53 @@ def performance(config: Config, log_dir: Path) -> str:
     return f"{key}: {facts[key]}, Result is {facts['result_validity']}"
 
 
-def accuracy(config: Config, log_dir: Path) -> str:
-    """Score the answers, and stop when they are not good enough, before anything is written of it."""
+def score(config: Config, log_dir: Path) -> tuple[float | None, float]:
+    """Return how good the answers are, None where the script does not say it, and how good they must be."""
     answers = json.loads((log_dir / "mlperf_log_accuracy.json").read_text(encoding="utf-8"))
     value = 100 * sum(answer["data"] == "01" for answer in answers) / len(answers)
     lines = {
         "bert": f'{{"exact_match": {value - 7}, "f1": {value}}}',
         "rnnt": f"Word Error Rate: {100 - value}%, accuracy={value}%",
-        "resnet50": f"accuracy={value:.3f}%, good={round(value * 500)}, total=50000",
-        "ssd-resnet34": f"mAP={value:.3f}%",
+        "whisper": f"Word Error Rate: {100 - value}%, accuracy={value}%",
     }
     said = "" if MACHINE.get("accuracy_script") == "silent" else lines[config.benchmark] + "\n"
     (log_dir / "accuracy.txt").write_text(said, encoding="utf-8")
-    found = value if said else None
-    threshold = TARGETS[config.benchmark] * LEVELS[config.level]
+    return value if said else None, TARGETS[config.benchmark] * LEVELS[config.level]
+
+
+def accuracy(config: Config, log_dir: Path) -> str:
+    """Stop when the answers are not good enough, before anything is written of it, as v2.0 does."""
+    found, threshold = score(config, log_dir)
     passed = found is not None and found >= threshold
     verdict = "PASSED" if passed else "FAILED"
     text = f"Accuracy = {found:.3f}, Threshold = {threshold:.3f}. Accuracy test {verdict}"
     if not passed:
         raise RuntimeError(f"{text}!")
     return f"{text}."
+
+
+def metadata(args: argparse.Namespace, config: Config, log_dir: Path) -> dict[str, Any]:
+    """Return what later rounds write of a run."""
+    words: dict[str, Any] = {
+        "benchmark_short": config.benchmark,
+        "scenario": config.scenario,
+        "system_name": config.system,
+        "test_mode": args.test_mode,
+    }
+    if ROUND == "v5.1":
+        level = {"k_99": "990", "k_99_9": "999"}[config.level]
+        words["workload_setting_code"] = f"{config.harness[0]}{config.power[-1].lower()}{level}"
+    else:
+        words["config_name"] = config.name
+    if args.test_mode == "AccuracyOnly":
+        value, threshold = score(config, log_dir)
+        passed = value is not None and value >= threshold
+        result = {"name": "quality", "value": value, "threshold": threshold, "pass": passed}
+        verdict = "PASSED" if passed else "FAILED"
+        text = f"[{verdict}] quality: {value:.3f} (Threshold={threshold:.3f})"
+        return {**words, "accuracy": [result], "accuracy_pass": passed, "summary_string": text}
+    text = performance(config, log_dir)
+    return {**words, "result_validity": text.rpartition(" ")[2], "summary_string": text}
 
 
 def add(path: Path, config: Config, text: str) -> None:
@@ -220,6 +263,10 @@ def main() -> None:
     log_dir = logs / config.folder
     log_dir.mkdir(parents=True, exist_ok=True)
     run(args, config, log_dir)
+    if ROUND != "v2.0":
+        text = json.dumps(metadata(args, config, log_dir))
+        (log_dir / "metadata.json").write_text(text, encoding="utf-8")
+        return
     add(logs / "perf_harness_summary.json", config, performance(config, log_dir))
     checked = args.test_mode == "AccuracyOnly"
     text = accuracy(config, log_dir) if checked else "No accuracy results in PerformanceOnly mode."
