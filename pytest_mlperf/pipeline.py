@@ -18,6 +18,7 @@ from pytest_mlperf.evidence.reading import read
 from pytest_mlperf.executor import Terms, limit
 from pytest_mlperf.executor.stages import Runner, Step
 from pytest_mlperf.hardware.matching import differences, identify
+from pytest_mlperf.matrix.privileges import combined
 from pytest_mlperf.placement import Placement, Unplaced, place
 from pytest_mlperf.placement.leases import Lease, Request, lease
 from pytest_mlperf.placement.visibility import environment
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.executor import Execute, FindImage
     from pytest_mlperf.hardware import Inventory, Sku
     from pytest_mlperf.hardware.matching import Identity, Match
-    from pytest_mlperf.harness import Harness, Preparation, Statement
+    from pytest_mlperf.harness import Command, Container, Harness, Preparation, Statement
     from pytest_mlperf.matrix import Attempts, Case, HardwareMatch, HarnessTerms, Scenario
     from pytest_mlperf.replay import Replay
     from pytest_mlperf.resume import Resume
@@ -304,11 +305,21 @@ def _prepare(case: Case, placement: Placement, site: Site, folder: Path) -> Prep
     preparation = harness.prepare(case, placement, mlperf_round=site.rounds[case.round], folder=folder)
     steps = tuple(
         replace(
-            step, env={**step.env, **environment(placement.devices, contained=step.container is not None)}
+            step,
+            env={**step.env, **environment(placement.devices, contained=step.container is not None)},
+            container=_container(step, case),
         )
         for step in preparation.steps
     )
     return replace(preparation, steps=steps)
+
+
+def _container(step: Command, case: Case) -> Container | None:
+    """Return the container of a step, which may do what its matrix allows the case."""
+    if step.container is None:
+        return None
+    privileges = combined(step.container.privileges, case.settings.privileges)
+    return replace(step.container, privileges=privileges)
 
 
 def _observe(case: Case, site: Site, preparation: Preparation, folder: Path) -> Evidence:

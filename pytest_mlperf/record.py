@@ -10,6 +10,7 @@ from pytest_mlperf.errors import Place  # noqa: TC001  records are read by their
 from pytest_mlperf.executor.stages import Step  # noqa: TC001  records are read by their types
 from pytest_mlperf.hardware.matching import Delta  # noqa: TC001  records are read by their types
 from pytest_mlperf.matrix import SHORTENED, Case
+from pytest_mlperf.matrix.privileges import beyond_least
 from pytest_mlperf.verdict import Finding  # noqa: TC001  records are read by their types
 
 if TYPE_CHECKING:
@@ -133,6 +134,11 @@ class Record:
     def image(self) -> str | None:
         """Digest of the container image that the case ran in (`sha256:...`), None where it ran in none."""
         return next((step.image for step in reversed(self.steps) if step.image is not None), None)
+
+    @property
+    def privileges(self) -> tuple[str, ...]:
+        """What its containers were allowed beyond the least."""
+        return beyond_least(word for step in self.steps for word in step.privileges)
 
     @property
     def verdict(self) -> str | None:

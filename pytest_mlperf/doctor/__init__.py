@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_mlperf.hardware.matching import Delta, Match, match, refusals
+from pytest_mlperf.matrix.privileges import beyond_least
 from pytest_mlperf.placement import Unplaced
 
 if TYPE_CHECKING:
@@ -53,6 +54,14 @@ class Skip:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Privilege:
+    """Something beyond the least that a matrix allows the containers of its cases."""
+
+    name: str
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Outlook:
     """What would become of the cases of a matrix here.
 
@@ -60,6 +69,7 @@ class Outlook:
     dropped:               those
     estimated_duration_s:  of those that would run, as far as it is known
     skips:                 what would be skipped, the most frequent reason first
+    privileges:            of the planned cases, by name
     """
 
     path: str
@@ -68,6 +78,7 @@ class Outlook:
     would_run: int
     estimated_duration_s: float
     skips: tuple[Skip, ...]
+    privileges: tuple[Privilege, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,4 +205,11 @@ def _outlooks(plan: Plan, site: Site) -> Iterator[Outlook]:
                 Skip(count=count, expected=why.expected, found=why.found, what=why.what)
                 for why, count in skips.most_common()
             ),
+            privileges=tuple(_privileges(case for case, _ in placed)),
         )
+
+
+def _privileges(cases: Iterable[Case]) -> Iterator[Privilege]:
+    counts = Counter(word for case in cases for word in beyond_least(case.settings.privileges))
+    for name, count in sorted(counts.items()):
+        yield Privilege(name=name, count=count)

@@ -184,6 +184,9 @@ def _outlooks(outlooks: Sequence[Outlook]) -> Iterator[str]:
             needs = ", ".join(f"{skip.expected} ({skip.count})" for skip in skips)
             yield f"  {sum(skip.count for skip in skips)} skipped: {_reason(skips[0].what, found)}"
             yield f"    they need {needs}"
+        if outlook.privileges:
+            asked = ", ".join(f"{privilege.name} ({privilege.count})" for privilege in outlook.privileges)
+            yield f"  containers may do more than the least: {asked}"
 
 
 def _reason(what: str, found: str) -> str:

@@ -34,6 +34,7 @@ class Step:
 
     duration_s:  None for a stage that was not done again
     image:       digest of the image of its container (`sha256:...`), None for a process
+    privileges:  what its container was allowed: `cap_add=SYS_ADMIN`; none of a stage that was not done again
     done_at:     when an earlier case did it for the same inputs, ISO 8601, UTC; None for a step that ran
     why:         what made a stage run though it was done before: `driver: 510.47.03, was 470.82.01`
     """
@@ -41,6 +42,7 @@ class Step:
     name: str
     duration_s: float | None = None
     image: str | None = None
+    privileges: tuple[str, ...] = ()
     done_at: str | None = None
     why: str | None = None
 
@@ -78,7 +80,12 @@ class Runner:
             self.progress(step.name, ends)
         started = time.monotonic()
         self.execute(step, folder, replace(self.terms, limit=ends))
-        return Step(name=step.name, duration_s=round(time.monotonic() - started, 3), image=image)
+        return Step(
+            name=step.name,
+            duration_s=round(time.monotonic() - started, 3),
+            image=image,
+            privileges=step.container.privileges if step.container else (),
+        )
 
     def _stage(self, step: Command, stamp: Stamp, folder: Path) -> Step:
         with self._alone(step, stamp):

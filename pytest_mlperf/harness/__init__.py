@@ -31,7 +31,8 @@ class Container:
     image:       as the engine of this machine knows it; nothing is pulled
     mounts:      beside the folder of the case, which has its own path inside as well, for writing
     shm_bytes:   size of /dev/shm, None for the engine's default
-    privileges:  what it may do beyond the least: `cap_add=SYS_ADMIN`, `seccomp=unconfined`, `network=host`
+    privileges:  what the harness itself needs beyond the least (`network=bridge` of a download); those that
+                 its matrix allows the case are added
     """
 
     image: str

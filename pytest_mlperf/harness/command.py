@@ -108,7 +108,6 @@ def _container(template: ContainerTemplate, values: Mapping[str, str]) -> Contai
             for mount in template.mounts
         ),
         shm_bytes=template.shm_bytes,
-        privileges=template.privileges,
     )
 
 

@@ -1,8 +1,8 @@
 """A matrix: which SKU runs which benchmark with which harness, in which scenario and mode.
 
 Here are the values. `source` reads YAML and remembers its lines, `document` is the shape of a matrix
-file, `loading` expands it to cases, `schema` describes it to editors; `commands`, `fields` and `own` are for
-the harnesses that a matrix describes itself.
+file, `loading` expands it to cases, `schema` describes it to editors; `privileges` are those of containers;
+`commands`, `fields` and `own` are for the harnesses that a matrix describes itself.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ class Settings:
 
     share_host:        a performance case may run while others use the same host; its record says so
     expected_failure:  why this case is known to fail; it still counts as failed
+    privileges:        what its containers may do beyond the least, sorted: `cap_add=SYS_ADMIN`
     """
 
     target_qps: float | None = None
@@ -64,6 +65,7 @@ class Settings:
     share_host: bool = False
     attempts: Attempts = Attempts()
     expected_failure: str | None = None
+    privileges: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +121,7 @@ class HarnessTerms:
     disk_gb:       what it takes for models and data; None: nothing to speak of
     hashes_log:    whether its accuracy.txt ends with the hash of the accuracy log that was scored
     registered:    all that it can run; None: any system and any of its benchmarks
+    contained:     whether its steps run in containers (True), none does (False), or it depends (None)
     """
 
     system_suffix: str
@@ -129,6 +132,7 @@ class HarnessTerms:
     disk_gb: float | None = None
     hashes_log: bool = True
     registered: Collection[Registration] | None = None
+    contained: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -49,7 +49,6 @@ class ContainerTemplate:
     image: str
     mounts: tuple[MountTemplate, ...]
     shm_bytes: int | None
-    privileges: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,7 @@ from pytest_mlperf.matrix import (
     Power,
     Scenario,
 )
+from pytest_mlperf.matrix.privileges import WORDS
 
 
 def _listed(value: Any) -> Any:
@@ -71,6 +72,10 @@ Accuracies = Annotated[list[Percentage], BeforeValidator(_listed), Field(min_len
 Powers = Annotated[list[Power], BeforeValidator(_listed), Field(min_length=1)]
 Scenarios = Annotated[list[Scenario], BeforeValidator(_listed), Field(min_length=1)]
 Modes = Annotated[list[Mode], BeforeValidator(_listed), Field(min_length=1)]
+# Looked at by `loading`, which can say what is wrong with which word.
+Privileges = Annotated[
+    list[StrictStr], WithJsonSchema({"type": "array", "items": {"enum": list(WORDS)}, "uniqueItems": True})
+]
 
 
 _PROGRAM = {
@@ -139,6 +144,9 @@ class Options(_Strict):
     attempts: Attempts | None = Field(
         default=None, description="how often a case may run, and how many runs must pass"
     )
+    privileges: Privileges | None = Field(
+        default=None, description="what containers may do beyond the least: cap_add=SYS_ADMIN, network=host"
+    )
 
 
 class Override(Options):
@@ -167,9 +175,6 @@ class Image(_Strict):
     image: Name = Field(description="as the engine of this machine knows it; nothing is pulled")
     mounts: list[Mounted] = Field(default=[], description="beside the case's folder, which is always there")
     shm_gib: Positive | None = Field(default=None, description="size of /dev/shm")
-    privileges: list[Name] = Field(
-        default=[], description="beyond the least: network=host, cap_add=SYS_PTRACE"
-    )
 
 
 class OwnHarness(_Strict):

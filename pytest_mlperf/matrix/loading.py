@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from pytest_mlperf.errors import ConfigurationError, Place, Problem, nearest
-from pytest_mlperf.matrix import METRIC_MODES, Attempts, Case, Matrix, Registration, Settings, Vocabulary
+from pytest_mlperf.matrix import (
+    METRIC_MODES,
+    Attempts,
+    Case,
+    Matrix,
+    Registration,
+    Settings,
+    Vocabulary,
+    privileges,
+)
 from pytest_mlperf.matrix.document import Axes, Document, Image, Mounted, Options, Override, OwnHarness
 from pytest_mlperf.matrix.own import OwnHarnesses, terms
 from pytest_mlperf.matrix.problems import dotted, unknown
@@ -59,11 +68,14 @@ def load(path: Path, vocabularies: Callable[[str], Vocabulary], rounds: Sequence
     vocabulary = vocabularies(document.round)
     own = OwnHarnesses(source=source, vocabulary=vocabulary)
     own.read(document.harnesses)
-    harnesses = {**vocabulary.harnesses, **dict.fromkeys(document.harnesses, terms(vocabulary.round))}
+    described = {
+        name: terms(vocabulary.round, contained=entry.container is not None)
+        for name, entry in document.harnesses.items()
+    }
     expansion = _Expansion(
         source=source,
         document=document,
-        vocabulary=replace(vocabulary, harnesses=harnesses),
+        vocabulary=replace(vocabulary, harnesses={**vocabulary.harnesses, **described}),
         commands=own.templates,
         problems=own.problems,
     )
@@ -308,6 +320,7 @@ class _Expansion:
         defaults = _named(self.document.defaults)
         settings = dict.fromkeys(points, Settings(**defaults))
         self._check_settings(("defaults",), defaults, list(settings))
+        self._check_privileges(("defaults",), self.document.defaults, list(settings))
         for index, override in enumerate(self.document.overrides):
             where = ("overrides", index)
             changes = _named(override)
@@ -315,6 +328,7 @@ class _Expansion:
                 self._problem(where, "changes nothing: name a setting beside 'match'")
             selected = self._selected((*where, "match"), override.match, settings)
             self._check_settings(where, changes, selected)
+            self._check_privileges(where, override, selected)
             for point in selected:
                 settings[point] = replace(settings[point], **changes)
         return settings
@@ -334,6 +348,17 @@ class _Expansion:
                     f"found {changes[setting]:g}, allowed: {floor_or_limit} ({self.document.round})",
                     hint="conformance: smoke allows relaxed runs, which are not submission-valid",
                 )
+
+    def _check_privileges(
+        self, where: tuple[str | int, ...], options: Options, points: Iterable[_Point]
+    ) -> None:
+        words, spot = options.privileges or [], (*where, "privileges")
+        for index, what, hint in privileges.problems(words):
+            self._problem(spot if index is None else (*spot, index), what, hint=hint)
+        harnesses = sorted({point[AXES.index("harness")] for point in points})
+        if words and harnesses and all(self.vocabulary.harnesses[h].contained is False for h in harnesses):
+            names = ", ".join(f"'{name}'" for name in harnesses)
+            self._problem(spot, f"changes no selected case: harness {names} runs in no container")
 
     def _relaxed(self, changes: Mapping[str, Any], points: Iterable[_Point]) -> dict[str, str]:
         """Return the settings that a round does not allow, with what it does."""
@@ -406,6 +431,8 @@ class _Expansion:
 def _named(options: Options) -> dict[str, Any]:
     """Return the settings that are named, as the values that cases have."""
     named = options.model_dump(exclude_none=True, exclude={"match"})
+    if options.privileges is not None:
+        named["privileges"] = tuple(sorted(set(options.privileges)))
     if options.attempts:
         named["attempts"] = Attempts(max=options.attempts.max, need=options.attempts.need)
     return named

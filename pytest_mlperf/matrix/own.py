@@ -45,9 +45,11 @@ _ABSOLUTE = ("/", "{folder}", "{matrix_dir}", "{log_dir}")
 _ABSOLUTE_MEANT = "an absolute path, or one that begins with {folder} or {matrix_dir}"
 
 
-def terms(mlperf_round: Round) -> HarnessTerms:
+def terms(mlperf_round: Round, *, contained: bool | None = None) -> HarnessTerms:
     """Return what a harness by command runs: the benchmarks of the round, on any SKU."""
-    return HarnessTerms(system_suffix="", benchmarks=mlperf_round.benchmarks, hashes_log=False)
+    return HarnessTerms(
+        system_suffix="", benchmarks=mlperf_round.benchmarks, hashes_log=False, contained=contained
+    )
 
 
 @dataclass(kw_only=True)
@@ -210,7 +212,6 @@ class OwnHarnesses:
                 MountTemplate(source=m.source, target=m.target, read_only=m.read_only) for m in image.mounts
             ),
             shm_bytes=round(image.shm_gib * 2**30) if image.shm_gib else None,
-            privileges=tuple(image.privileges),
         )
 
     def _arguments(self, where: Where, key: str, entry: OwnHarness, fields: Sequence[str]) -> Arguments:

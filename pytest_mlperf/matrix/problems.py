@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_mlperf.errors import Problem, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from pytest_mlperf.matrix.source import Source
 
@@ -18,14 +18,16 @@ _MANY, _SHOWN = 30, 8
 
 def unknown(source: Source, where: tuple[str | int, ...], found: str, allowed: Iterable[str]) -> Problem:
     """Return that a word is unknown, with the allowed ones (of many, the nearest)."""
-    words = sorted(allowed)
-    shown = difflib.get_close_matches(found, words, n=_SHOWN, cutoff=0) if len(words) > _MANY else words
-    some = f"{len(words)} names, the nearest are " if len(words) > _MANY else ""
-    return Problem(
-        what=f"{dotted(where)}: found '{found}', allowed: {some}{', '.join(shown)}",
-        place=source.place(where),
-        hint=nearest(found, words),
-    )
+    what, hint = not_among(found, sorted(allowed))
+    return Problem(what=f"{dotted(where)}: {what}", place=source.place(where), hint=hint)
+
+
+def not_among(found: str, allowed: Sequence[str]) -> tuple[str, str | None]:
+    """Return that a word is not among the allowed ones (of many, the nearest), and a hint."""
+    many = len(allowed) > _MANY
+    shown = difflib.get_close_matches(found, allowed, n=_SHOWN, cutoff=0) if many else allowed
+    some = f"{len(allowed)} names, the nearest are " if many else ""
+    return f"found '{found}', allowed: {some}{', '.join(shown)}", nearest(found, allowed)
 
 
 def dotted(where: Iterable[str | int]) -> str:

@@ -59,6 +59,8 @@ def _circumstances(record: Record) -> Iterator[tuple[str, str]]:
         yield "devices", ", ".join(record.devices)
     if record.image:
         yield "image", record.image
+    if record.privileges:
+        yield "privileges", ", ".join(record.privileges)
     for delta in record.deltas:
         yield "partial_match", str(delta)
     if record.foreign:

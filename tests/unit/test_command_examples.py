@@ -146,12 +146,16 @@ def test_a_container_is_given_what_it_needs_and_no_more(
         image="mlperf-bert:rocm6.2",
         mounts=(Mount(source=Path("/opt/mlperf/inference"), target="/work/inference", read_only=False),),
         shm_bytes=16 * 2**30,
-        privileges=("seccomp=unconfined",),
     )
     # The environment of the image, not of this process.
     assert step.env == {"LOG_PATH": str(tmp_path / case_id / "logs"), "SKIP_VERIFY_ACCURACY": "1"}
     assert step.cwd == Path("/work/inference/language/bert")
     assert {s.container for i, p in preparations.items() if "rocm" not in i for s in p.steps} == {None}
+
+
+def test_the_example_of_a_container_allows_it_what_its_harness_needs() -> None:
+    matrix = load(EXAMPLES / "amd.yaml", catalogue.vocabularies(catalogue.HARNESSES), ["v2.0"])
+    assert {case.settings.privileges for case in matrix.cases} == {("seccomp=unconfined",)}
 
 
 @pytest.mark.parametrize("name", NAMES)

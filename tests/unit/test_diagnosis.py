@@ -12,6 +12,7 @@ from pytest_mlperf import catalogue, rounds
 from pytest_mlperf.doctor import Diagnosis, Disk, diagnose
 from pytest_mlperf.doctor.words import leases, words
 from pytest_mlperf.hardware import Device, Driver, Engine, Host, Inventory, Process, skus
+from pytest_mlperf.matrix import Settings
 from pytest_mlperf.pipeline import Site
 from pytest_mlperf.placement.notice import Holder
 from pytest_mlperf.plan import Plan
@@ -134,6 +135,19 @@ def test_the_disk_is_held_to_what_the_harness_takes(site: Site, make_case: MakeC
 def test_what_no_case_here_needs_is_not_missed(site: Site, make_case: MakeCase) -> None:
     old = Driver(vendor="NVIDIA", version="470")
     assert not _diagnose(site, make_case(sku="A2x1"), drivers=(old,), free_gb=1).shortages
+
+
+def test_privileges_are_counted_over_the_planned_cases(site: Site, make_case: MakeCase) -> None:
+    allowed = [("cap_add=SYS_ADMIN", "network=none"), ("cap_add=SYS_ADMIN", "network=host"), ()]
+    cases = [make_case(id=str(i), settings=Settings(privileges=words)) for i, words in enumerate(allowed)]
+    diagnosis = _diagnose(site, *cases)
+    line = "  containers may do more than the least: cap_add=SYS_ADMIN (2), network=host (1)"
+    assert line in _lines(diagnosis)
+    assert diagnosis.to_json()["matrices"][0]["privileges"] == (
+        {"name": "cap_add=SYS_ADMIN", "count": 2},
+        {"name": "network=host", "count": 1},
+    )
+    assert not [line for line in _lines(_diagnose(site, cases[2])) if "the least" in line]
 
 
 # Change of a device, and its line.

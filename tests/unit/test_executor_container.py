@@ -279,37 +279,12 @@ def test_a_container_has_the_network_of_the_host_where_it_is_named(rig: Rig) -> 
     assert sorted(said.split()) == here
 
 
-# Words of a harness, and what is said of them.
-UNKNOWN = {
-    "cap_add=sys_admin": "found 'cap_add=sys_admin'",
-    "cap_add=": "found 'cap_add='",
-    "privileged": "found 'privileged'",
-    "seccomp=profile.json": "found 'seccomp=profile.json'",
-    "network=hots": r"found 'network=hots'.*did you mean 'network=host'\?",
-}
-
-
-@pytest.mark.parametrize("word", UNKNOWN)
-def test_an_unknown_privilege_is_refused(word: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("word", ["cap_add=ALL", "cap_add=", "privileged", "seccomp=profile.json"])
+def test_a_harness_that_asks_for_an_unknown_privilege_is_refused(word: str, tmp_path: Path) -> None:
     container = Container(image="i", privileges=("cap_add=SYS_NICE", word))
     step = Command(name="run", argv=("true",), env={})
-    with pytest.raises(ConfigurationError, match=UNKNOWN[word]) as caught:
+    with pytest.raises(ConfigurationError, match=f"^privileges: found '{word}', allowed: 46 names"):
         options(container, step, folder=tmp_path, devices=())
-    assert "allowed: cap_add=CAPABILITY, seccomp=unconfined, apparmor=unconfined, network=host" in str(
-        caught.value
-    )
-
-
-def test_two_networks_are_refused(tmp_path: Path) -> None:
-    container = Container(image="i", privileges=("network=host", "network=bridge"))
-    step = Command(name="run", argv=("true",), env={})
-    with pytest.raises(ConfigurationError, match="found network=bridge and network=host, allowed: one"):
-        options(container, step, folder=tmp_path, devices=())
-
-
-def test_a_capability_that_does_not_exist_is_refused_by_the_engine(rig: Rig) -> None:
-    said = rig.failure("true", privileges=("cap_add=NO_SUCH",))
-    assert re.match(r"step 'run': its container cannot start: .*NO_SUCH", said)
 
 
 @pytest.mark.parametrize(("size", "found"), [(None, 64 * 1024), (256 * 2**20, 256 * 1024)])

@@ -15,7 +15,7 @@ KEYS = "round, category, conformance, match, harnesses, defaults, axes, include,
 AXES = "sku, benchmark, harness, accuracy, power, scenario, mode"
 OPTIONS = (
     "target_qps, target_latency_ms, expected_latency_ms, min_duration_s, min_query_count, time_limit_s, "
-    "share_host, attempts"
+    "share_host, attempts, privileges"
 )
 
 HEAD = "round: v2.0\ncategory: datacenter\n"

@@ -230,6 +230,14 @@ def test_defaults_can_be_taken_back(load_text: LoadText) -> None:
     assert load_text(text).cases[0].settings == Settings(share_host=False)
 
 
+def test_privileges_are_sorted_and_can_be_taken_back(load_text: LoadText) -> None:
+    text = HEAD + axes(mode="[AccuracyOnly, PerformanceOnly]")
+    text += "defaults: {privileges: [seccomp=unconfined, cap_add=SYS_ADMIN]}\n"
+    text += "overrides: [{match: {mode: AccuracyOnly}, privileges: []}]\n"
+    privileges = [case.settings.privileges for case in load_text(text).cases]
+    assert privileges == [(), ("cap_add=SYS_ADMIN", "seccomp=unconfined")]
+
+
 def test_harnesses_of_a_site_bring_their_own_words(load_text: LoadText) -> None:
     mlperf_round = rounds.load("v2.0")
     terms = HarnessTerms(system_suffix="_MINE", benchmarks={"toy": mlperf_round.benchmarks["bert"]})

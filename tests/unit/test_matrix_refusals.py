@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 SKUS = "A100-SXM4-40GBx8, A2x2, A30x8"
 BENCHMARKS = "3d-unet, bert, dlrm, resnet50, rnnt, ssd-mobilenet, ssd-resnet34"
 NO_VALUE = "no value on the axis '{}' here"
+CAPABILITIES = (
+    "cap_add=BPF, cap_add=NET_RAW, cap_add=KILL, cap_add=SYS_TIME, cap_add=SYS_NICE, cap_add=SYS_BOOT, "
+    "cap_add=IPC_LOCK, cap_add=MKNOD"
+)
+NETWORKS = (
+    "network=host, network=none, network=bridge, apparmor=unconfined, seccomp=unconfined, cap_add=BPF, "
+    "cap_add=KILL, cap_add=MKNOD"
+)
 SHORTENED = "(conformance: smoke allows relaxed runs, which are not submission-valid)"
 
 HEAD = "round: v2.0\ncategory: datacenter\n"
@@ -159,6 +167,37 @@ BAD: Mapping[str, tuple[str, Sequence[str]]] = {
     "setting of another scenario": (
         HEAD + axes() + "defaults: {target_latency_ms: 100}\n",
         ["m.yaml:4: defaults.target_latency_ms: changes no selected case, allowed with: Server"],
+    ),
+    "privileges that are unknown": (
+        GOOD + "overrides:\n  - match: {}\n    privileges:\n      - seccomp=unconfined\n"
+        "      - cap_add=sys_admin\n      - network=hots\n",
+        [
+            (
+                "m.yaml:8: overrides[0].privileges[1]: found 'cap_add=sys_admin', allowed: 46 names, "
+                f"the nearest are {CAPABILITIES} (did you mean 'cap_add=SYS_ADMIN'?)"
+            ),
+            (
+                "m.yaml:9: overrides[0].privileges[2]: found 'network=hots', allowed: 46 names, the nearest "
+                f"are {NETWORKS} (did you mean 'network=host'?)"
+            ),
+        ],
+    ),
+    "privileges that exclude each other": (
+        GOOD + "defaults:\n  privileges: [network=host, network=none, cap_add=BPF, cap_add=BPF]\n",
+        [
+            "m.yaml:5: defaults.privileges: 'cap_add=BPF' stands here twice",
+            "m.yaml:5: defaults.privileges: found network=host and network=none, allowed: one",
+        ],
+    ),
+    "privileges that are no list": (
+        GOOD + "defaults: {privileges: network=host}\n",
+        ["m.yaml:4: defaults.privileges: found 'network=host', allowed: a valid list"],
+    ),
+    "privileges without a container": (
+        HEAD
+        + axes(harness="own")
+        + "harnesses: {own: {argv: [run]}}\ndefaults: {privileges: [network=host]}\n",
+        ["m.yaml:5: defaults.privileges: changes no selected case: harness 'own' runs in no container"],
     ),
     "exclude of everything": (
         HEAD + axes() + "exclude: [{}]\n",

@@ -45,7 +45,7 @@ BAD = {
         ARGV + "    container:\n      image: a\n      shm: 3",
         (
             "m.yaml:9: harnesses.own.container: unknown key 'shm', "
-            "allowed: image, mounts, shm_gib, privileges (did you mean 'shm_gib'?)"
+            "allowed: image, mounts, shm_gib (did you mean 'shm_gib'?)"
         ),
     ),
     "container without image": (

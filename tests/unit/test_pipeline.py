@@ -14,7 +14,7 @@ import pytest
 from pytest_mlperf import rounds
 from pytest_mlperf.executor import local
 from pytest_mlperf.hardware import Device, Host, Inventory, skus
-from pytest_mlperf.harness import Command, Preparation
+from pytest_mlperf.harness import Command, Container, Preparation
 from pytest_mlperf.matrix import HarnessTerms, Settings
 from pytest_mlperf.pipeline import Site, has_host_alone, run_case
 from pytest_mlperf.placement.leases import Request, lease
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from pytest_mlperf.executor import Terms
     from pytest_mlperf.matrix import Case
     from pytest_mlperf.placement import Placement
     from pytest_mlperf.record import Record
@@ -56,6 +57,7 @@ class Scripted:
     files: Mapping[str, str] = field(default_factory=dict)
     code: int = 0
     lacks: str | None = None
+    container: Container | None = None
 
     def terms(self, mlperf_round: Round) -> HarnessTerms:
         return HarnessTerms(system_suffix="", benchmarks=mlperf_round.benchmarks)
@@ -82,7 +84,7 @@ class Scripted:
             f"import os; print(f'{{VARIABLE}}={{os.environ.get(VARIABLE)}}'); raise SystemExit({self.code})"
         )
         argv = (sys.executable, "-c", f"VARIABLE = 'CUDA_VISIBLE_DEVICES'; {program}")
-        step = Command(name="run", argv=argv, env=os.environ)
+        step = Command(name="run", argv=argv, env=os.environ, container=self.container)
         return Preparation(steps=(step,), log_dir=logs, time_limit_s=30)
 
 
@@ -313,6 +315,26 @@ def test_programs_of_a_case_see_its_devices_only(site: Site, story: Story, make_
     seen = (site.output / str(record.folder) / "stdout.txt").read_text(encoding="utf-8")
     assert seen == "CUDA_VISIBLE_DEVICES=GPU-0\n"
     assert record.devices == ("GPU-0",)
+
+
+def test_a_container_may_do_what_the_matrix_allows_its_case(site: Site, make_case: MakeCase) -> None:
+    asked: list[Container | None] = []
+
+    def execute(step: Command, folder: Path, terms: Terms) -> None:
+        del folder, terms
+        asked.append(step.container)
+
+    harness = Scripted(container=Container(image="i", privileges=("network=bridge",)))
+    site = replace(
+        site, harnesses={"custom": harness}, execute=execute, find_image=lambda name: f"sha256:{name}"
+    )
+    case = make_case(settings=Settings(privileges=("cap_add=SYS_ADMIN",)))
+    allowed = ("cap_add=SYS_ADMIN", "network=bridge")
+    record = run_case(case, site)
+    assert asked == [Container(image="sha256:i", privileges=allowed)]
+    [step] = record.steps
+    assert (step.image, step.privileges, record.privileges) == ("sha256:i", allowed, allowed)
+    assert from_json(json.loads(json.dumps(record.to_json()))) == record
 
 
 def test_a_partial_match_runs_where_it_is_asked_for_and_is_labelled(

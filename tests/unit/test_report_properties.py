@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_mlperf.executor.stages import Step
 from pytest_mlperf.hardware.matching import Delta
 from pytest_mlperf.record import Measurement
 from pytest_mlperf.report.properties import properties
@@ -70,6 +71,15 @@ def test_devices_and_their_differences_are_told(make_record: MakeRecord) -> None
     assert found["devices"] == "GPU-0, GPU-1"
     assert found["partial_match"] == "power limit: needs 60 W, found 40 W"
     assert found["conformance"] == "round (partial match: power limit: needs 60 W, found 40 W)"
+
+
+def test_what_containers_were_allowed_is_told(make_record: MakeRecord) -> None:
+    steps = (
+        Step(name="run", image="sha256:1", privileges=("network=host", "seccomp=unconfined")),
+        Step(name="score", image="sha256:1", privileges=("network=none",)),
+    )
+    assert dict(properties(make_record(steps=steps)))["privileges"] == "network=host, seccomp=unconfined"
+    assert "privileges" not in dict(properties(make_record(steps=steps[1:])))
 
 
 NEAR = Finding(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_mlperf.errors import ConfigurationError, RunError, nearest
+from pytest_mlperf.errors import RunError
+from pytest_mlperf.matrix import privileges
 from pytest_mlperf.placement.visibility import container_devices
 
 if TYPE_CHECKING:
@@ -16,40 +15,6 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.hardware import Device
     from pytest_mlperf.harness import Command, Container
-
-_CAPABILITY = re.compile(r"cap_add=([A-Z][A-Z_]*)")
-_UNCONFINED = ("seccomp=unconfined", "apparmor=unconfined")
-_NETWORKS = ("network=host", "network=bridge")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Privileges:
-    """What a container may do: nothing that needs a capability, and no network, unless it is named."""
-
-    capabilities: tuple[str, ...] = ()
-    unconfined: tuple[str, ...] = ()
-    network: str = "none"
-
-
-def read_privileges(words: Sequence[str]) -> Privileges:
-    """Return what the words of a harness allow. Raises ConfigurationError where one is unknown."""
-    for word in words:
-        if not (_CAPABILITY.fullmatch(word) or word in (*_UNCONFINED, *_NETWORKS)):
-            allowed = ("cap_add=CAPABILITY", *_UNCONFINED, *_NETWORKS)
-            raise ConfigurationError(
-                f"privileges of a container: found '{word}', allowed: {', '.join(allowed)}",
-                hint=nearest(word, allowed),
-            )
-    networks = {word for word in words if word in _NETWORKS}
-    if len(networks) > 1:
-        raise ConfigurationError(
-            f"privileges of a container: found {' and '.join(sorted(networks))}, allowed: one"
-        )
-    return Privileges(
-        capabilities=tuple(match[1] for match in map(_CAPABILITY.fullmatch, words) if match),
-        unconfined=tuple(word for word in words if word in _UNCONFINED),
-        network=next((word.partition("=")[2] for word in networks), "none"),
-    )
 
 
 def options(
@@ -63,7 +28,7 @@ def options(
     """
     import docker  # noqa: PLC0415  only wanted where containers run
 
-    privileges = read_privileges(container.privileges)
+    allowed = privileges.read(container.privileges)
     return {
         # As an entrypoint, for that of the image would get a mere command as its arguments.
         "entrypoint": list(step.argv[:1]),
@@ -74,9 +39,9 @@ def options(
         "mounts": _mounts(container, folder),
         "shm_size": container.shm_bytes,
         "cap_drop": ["ALL"],
-        "cap_add": list(privileges.capabilities),
-        "security_opt": ["no-new-privileges:true", *privileges.unconfined],
-        "network_mode": privileges.network,
+        "cap_add": list(allowed.capabilities),
+        "security_opt": ["no-new-privileges:true", *allowed.unconfined],
+        "network_mode": allowed.network,
         "init": True,
         "stop_signal": "SIGTERM",
         "log_config": docker.types.LogConfig(type="none"),

@@ -53,7 +53,13 @@ class OnnxRuntime:
             for name, miniature in miniatures.manifest().items()
             if self.precision in miniature.quality and miniature.stands_for in mlperf_round.benchmarks
         }
-        return HarnessTerms(system_suffix="_ORT", benchmarks=benchmarks, submission=False, accelerated=False)
+        return HarnessTerms(
+            system_suffix="_ORT",
+            benchmarks=benchmarks,
+            submission=False,
+            accelerated=False,
+            contained=False,
+        )
 
     def _benchmark(self, miniature: Miniature, stands_for: Benchmark) -> Benchmark:
         return Benchmark(
