@@ -28,6 +28,7 @@ import pytest
 from pytest_mlperf.errors import ConfigurationError, HostError, RunError
 from pytest_mlperf.executor import Limit, Terms, limit
 from pytest_mlperf.executor.container import CASE, SESSION, Containers, owner
+from pytest_mlperf.executor.container.connection import refusals
 from pytest_mlperf.executor.container.options import options
 from pytest_mlperf.executor.container.output import Output
 from pytest_mlperf.executor.ending import STDERR, STDOUT
@@ -164,11 +165,13 @@ def rig(client: Any, image: str, tmp_path: Path) -> Iterator[Rig]:
         container.remove(force=True)
 
 
-def owned(rig: Rig, **changes: Any) -> Any:
+def owned(rig: Rig, *, device_requests: Sequence[Any] = (), **changes: Any) -> Any:
     """Make a container that says to be of this process, but for some changes."""
     label = replace(owner.this_process(), **changes).to_label()
     labels = {owner.LABEL: label, SESSION: str(rig.folder.parent)}
-    return rig.client.containers.create(rig.image, entrypoint=["true"], labels=labels)
+    return rig.client.containers.create(
+        rig.image, entrypoint=["true"], labels=labels, device_requests=list(device_requests)
+    )
 
 
 def test_steps_run_one_after_the_other_in_the_folder(rig: Rig) -> None:
@@ -489,13 +492,43 @@ def test_an_image_that_is_missing_is_not_pulled(name: str, rig: Rig) -> None:
         rig.execute("true", container=Container(image=name))
 
 
-def test_a_request_for_gpus_without_their_runtime_is_refused(rig: Rig) -> None:
-    with pytest.raises(RunError) as caught:
-        rig.execute("true", container=Container(image=rig.image), devices=(GPU,))
-    said = str(caught.value)
-    assert said.startswith("step 'run': its container cannot start: ")
-    assert said.endswith(" (the engine needs the NVIDIA Container Toolkit)")
-    assert rig.left() == []
+def test_gpus_are_given_by_uuid(rig: Rig) -> None:
+    requested = []
+
+    def look(container: Any) -> None:
+        requested.extend(container.attrs["HostConfig"]["DeviceRequests"])
+        (rig.folder / "go").touch()
+
+    devices = (GPU, replace(GPU, uuid="GPU-77"))
+    try:
+        rig.execute("true", container=Container(image=rig.image), devices=devices)
+    except RunError as error:
+        needed(
+            f"a stand-in of NVIDIA's hook, for GPUs that are not there: {error}", command=".ci/docker start"
+        )
+    with meanwhile(rig, look):
+        rig.execute(GREEDY + "env", container=Container(image=rig.image), devices=devices)
+    [request] = requested
+    assert (request["DeviceIDs"], request["Count"]) == (["GPU-5a1f", "GPU-77"], 0)
+    assert request["Capabilities"] == [["gpu"]]
+    # As the engine's own code has it from the request: nobody else sets it.
+    [visible] = [line for line in rig.stdout.splitlines() if line.startswith("NVIDIA_VISIBLE_DEVICES")]
+    assert visible == "NVIDIA_VISIBLE_DEVICES=GPU-5a1f,GPU-77"
+
+
+def test_who_has_no_gpus_asks_for_none(rig: Rig) -> None:
+    assert "NVIDIA_VISIBLE_DEVICES" not in rig.run("env")[0]
+
+
+def test_an_engine_that_cannot_give_devices_says_what_it_needs(rig: Rig) -> None:
+    absent = docker.types.DeviceRequest(driver="absent", device_ids=["GPU-5a1f"], capabilities=[["gpu"]])
+    container = owned(rig, device_requests=[absent])
+    with pytest.raises(RunError) as caught, refusals("run"):
+        container.start()
+    assert str(caught.value) == (
+        "step 'run': its container cannot start: could not select device driver \"absent\" "
+        "with capabilities: [[gpu]] (the engine needs the NVIDIA Container Toolkit)"
+    )
 
 
 def test_a_jetson_module_needs_the_runtime_too(rig: Rig) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_mlperf.errors import HostError, Place, RunError
 from pytest_mlperf.executor.container import owner
-from pytest_mlperf.executor.container.connection import Connection, connected, explanation
+from pytest_mlperf.executor.container.connection import Connection, connected, refusals
 from pytest_mlperf.executor.container.options import options
 from pytest_mlperf.executor.container.output import Output
 from pytest_mlperf.executor.ending import STDERR, failure, last_words, size
@@ -42,7 +42,6 @@ _BOTH_OUTPUTS = {"stdout": 1, "stderr": 1, "stream": 1}
 _GRACE_S = 5
 _NAME_LENGTH = 80
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_.-]")
-_NO_GPUS = re.compile(r"could not select device driver|unknown or invalid runtime|Unknown runtime")
 
 
 class Containers:
@@ -110,7 +109,7 @@ class _Run:
         with self._created(asked) as container, self.connection.asking():
             output = Output(container.attach_socket(params=_BOTH_OUTPUTS), self.folder)
             started = time.monotonic()
-            with _refusals(self.step):
+            with refusals(self.step.name):
                 container.start()
             timed_out = not _ended(container, deadline=self.limit.at_s)
             if timed_out:
@@ -133,7 +132,7 @@ class _Run:
             owner.LABEL: owner.this_process().to_label(),
         }
         try:
-            with self.connection.asking(), _refusals(self.step):
+            with self.connection.asking(), refusals(self.step.name):
                 container = self.connection.client.containers.create(name=name, labels=labels, **asked)
             yield container
         except BaseException:
@@ -156,19 +155,6 @@ class _Run:
             place=Place(path=STDERR),
             hint="the kernel killed a program in its container",
         )
-
-
-@contextmanager
-def _refusals(step: Command) -> Iterator[None]:
-    """Raise RunError in place of what the SDK raises when an engine refuses to make or start a container."""
-    import docker  # noqa: PLC0415  only wanted where containers run
-
-    try:
-        yield
-    except docker.errors.APIError as error:
-        told = explanation(error)
-        hint = "the engine needs the NVIDIA Container Toolkit" if _NO_GPUS.search(told) else None
-        raise RunError(f"step '{step.name}': its container cannot start: {told}", hint=hint) from error
 
 
 def _ended(container: Any, *, deadline: float) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_mlperf.errors import HostError, Place
+from pytest_mlperf.errors import HostError, Place, RunError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _TIME_LIMIT_S = 120
 """For an answer: to create a container may take long. Waiting for its end has a limit of its own."""
+_NO_GPUS = re.compile(r"could not select device driver|unknown or invalid runtime|Unknown runtime")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +36,7 @@ class Connection:
         try:
             yield
         except docker.errors.APIError as error:
-            raise HostError(f"the container engine refuses: {explanation(error)}", place=place) from error
+            raise HostError(f"the container engine refuses: {_explanation(error)}", place=place) from error
         # Every exception of requests is an OSError.
         except (OSError, docker.errors.DockerException) as error:
             raise HostError(
@@ -54,7 +56,20 @@ class Connection:
                 return None
 
 
-def explanation(error: Any) -> str:
+@contextmanager
+def refusals(step: str) -> Iterator[None]:
+    """Raise RunError in place of what the SDK raises when an engine refuses to make or start a container."""
+    import docker  # noqa: PLC0415
+
+    try:
+        yield
+    except docker.errors.APIError as error:
+        told = _explanation(error)
+        hint = "the engine needs the NVIDIA Container Toolkit" if _NO_GPUS.search(told) else None
+        raise RunError(f"step '{step}': its container cannot start: {told}", hint=hint) from error
+
+
+def _explanation(error: Any) -> str:
     """Return what an engine says of what it refused, on one line."""
     return " ".join(str(error.explanation or error).split())
 
