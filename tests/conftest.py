@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-pytest_plugins = ["pytester"]
-"""Projects to run pytest in."""
+pytest_plugins = ["pytester", "tests.containers"]
+"""Projects to run pytest in, and a container engine."""
 
 
 @pytest.fixture(autouse=True)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pytest
 
 
@@ -54,6 +59,24 @@ class Session:
         return self.pytester.runpytest_subprocess(
             "-p", "no:cacheprovider", *self.neighbours, *options, timeout=120
         )
+
+    @contextmanager
+    def start(self, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Start pytest, with what it says in `said.txt`, and kill it in the end."""
+        # What was started in the background ignores interrupts, and under nohup hangups.
+        program = "import signal, pytest; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        program += "signal.signal(signal.SIGHUP, signal.SIG_DFL); "
+        program += "raise SystemExit(pytest.main())"
+        argv = [sys.executable, "-c", program, "-p", "no:cacheprovider", *options]
+        folder = self.pytester.path
+        with (
+            (folder / "said.txt").open("wb") as said,
+            subprocess.Popen(argv, cwd=folder, stdout=said, stderr=said) as process,
+        ):
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def write_matrix(self, text: str, name: str = "matrix") -> None:
         folder = self.pytester.path / "matrices"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 import xml.etree.ElementTree as ET
 from contextlib import contextmanager, suppress
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
 
     from sessions import Session
@@ -34,25 +33,14 @@ def running(session: Session, *options: str) -> Iterator[subprocess.Popen[bytes]
     """Give a session whose slow case has begun, and whose others may have ended."""
     session.write_matrix(MATRIX)
     reports = ("--mlperf-output=out", "--junitxml=j.xml", "--html=h.html", "--self-contained-html")
-    # What was started in the background ignores interrupts, and under nohup hangups.
-    program = "import signal, pytest; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    program += "signal.signal(signal.SIGHUP, signal.SIG_DFL); "
-    program += "raise SystemExit(pytest.main())"
-    argv = [sys.executable, "-c", program, "-p", "no:cacheprovider", *options, *reports]
-    with (
-        (session.pytester.path / "said.txt").open("wb") as said,
-        subprocess.Popen(argv, cwd=session.pytester.path, stdout=said, stderr=said) as process,
-    ):
+    with session.start(*options, *reports) as process:
         deadline = time.monotonic() + 60
         folder = session.pytester.path / "out" / "cases" / SLOW
         while not (folder / "stderr.txt").exists() or not programs(folder):
             assert time.monotonic() < deadline
             assert process.poll() is None
             time.sleep(0.05)
-        try:
-            yield process
-        finally:
-            process.kill()
+        yield process
 
 
 def programs(folder: Path) -> set[int]:

@@ -1,19 +1,16 @@
-"""Cases in containers of the real engine, where there is one, from an image that needs no network to make."""
+"""Cases in containers of the real engine, where there is one."""
 
 from __future__ import annotations
 
 import gc
-import io
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import struct
 import subprocess
 import sys
-import tarfile
 import threading
 import time
 import uuid
@@ -34,57 +31,14 @@ from pytest_mlperf.executor.container.output import Output
 from pytest_mlperf.executor.ending import STDERR, STDOUT
 from pytest_mlperf.hardware import Device, Engine, engine
 from pytest_mlperf.harness import Command, Container, Mount
+from tests.containers import needed
 from tests.unit import container_owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-USUAL_SOCKET = Path("/var/run/docker.sock")
 GPU = Device(vendor="NVIDIA", name="NVIDIA A2", uuid="GPU-5a1f")
 PATIENCE_S = 30
-
-
-def needed(what: str, *, command: str) -> str:
-    """Skip where something is missing; in CI nothing may be."""
-    if "CI" in os.environ:
-        pytest.fail(f"CI needs {what} ({command})")
-    pytest.skip(f"needs {what} ({command})")
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[Any]:
-    if not (os.environ.get("DOCKER_HOST") or USUAL_SOCKET.exists()):
-        needed("a container engine", command=".ci/docker start")
-    client = docker.from_env()
-    yield client
-    client.close()
-
-
-@pytest.fixture(scope="module")
-def image(client: Any) -> Iterator[str]:
-    """Make an image of a single static program, whose own entrypoint is never to run."""
-    busybox = shutil.which("busybox") or needed("a static busybox", command="apt-get install busybox-static")
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w") as tar:
-        tar.add(busybox, "bin/busybox")
-        names = subprocess.run([busybox, "--list"], check=True, capture_output=True, text=True).stdout.split()
-        for name in set(names) - {"busybox"}:
-            link = tarfile.TarInfo(f"bin/{name}")
-            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
-            tar.addfile(link)
-        for name in ("tmp", "proc", "sys", "dev"):
-            folder = tarfile.TarInfo(name)
-            folder.type, folder.mode = tarfile.DIRTYPE, 0o1777 if name == "tmp" else 0o755
-            tar.addfile(folder)
-    name = f"pytest-mlperf-test:{uuid.uuid4().hex[:8]}"
-    client.api.import_image_from_data(
-        content.getvalue(),
-        repository=name.partition(":")[0],
-        tag=name.partition(":")[2],
-        changes=["ENV PATH=/bin", "ENV OF_IMAGE=here", 'ENTRYPOINT ["/bin/false"]', 'CMD ["unwanted"]'],
-    )
-    yield name
-    client.images.remove(name, force=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,10 +110,11 @@ class Rig:
 
 
 @pytest.fixture
-def rig(client: Any, image: str, tmp_path: Path) -> Iterator[Rig]:
+def rig(engine_client: Any, busybox_image: str, engine_gate: object, tmp_path: Path) -> Iterator[Rig]:
+    del engine_gate  # held meanwhile
     folder = tmp_path / "case-A2_TRT@99.9"
     folder.mkdir()
-    rig = Rig(client=client, image=image, folder=folder)
+    rig = Rig(client=engine_client, image=busybox_image, folder=folder)
     yield rig
     for container in rig.left():
         container.remove(force=True)
@@ -416,6 +371,7 @@ def test_an_interrupt_leaves_no_container(rig: Rig) -> None:
     assert rig.left() == []
 
 
+@pytest.mark.usefixtures("engine_alone")
 def test_who_was_killed_is_reaped_by_the_next(rig: Rig, tmp_path: Path) -> None:
     orphaned = replace(rig, folder=tmp_path / "orphaned")
     orphaned.folder.mkdir()
@@ -435,11 +391,11 @@ def test_who_was_killed_is_reaped_by_the_next(rig: Rig, tmp_path: Path) -> None:
         rig.execute(
             "true", container=Container(image=rig.image), containers=containers, notice=notices.append
         )
-    # Tests that run beside this one reap too, and may have been first.
-    assert notices in ([], [f"removed 1 containers of killed sessions: {orphan.name}"])
+    assert notices == [f"removed what killed sessions left: {orphan.name}"]
     assert rig.left() == []
 
 
+@pytest.mark.usefixtures("engine_alone")
 def test_only_who_is_surely_dead_is_reaped(rig: Rig) -> None:
     me = owner.this_process()
     assert me.started is not None
@@ -463,8 +419,7 @@ def test_only_who_is_surely_dead_is_reaped(rig: Rig) -> None:
             ),
         ]
         try:
-            # Tests that run beside this one reap too, and may have been first.
-            assert set(owner.reap(rig.client)) <= {container.name for container in dead}
+            assert set(owner.reap(rig.client)) == {container.name for container in dead}
             left = {container.id for container in rig.client.containers.list(all=True)}
             assert left & {container.id for container in (*spared, *dead)} == {c.id for c in spared}
         finally:

@@ -80,7 +80,7 @@ class Containers:
             names = owner.reap(connection.client)
         self._reaped = True
         if names and notice is not None:
-            notice(f"removed {len(names)} containers of killed sessions: {', '.join(names)}")
+            notice(f"removed what killed sessions left: {', '.join(names)}")
 
 
 @dataclass(frozen=True, kw_only=True)
