@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.errors import Place, RunError
@@ -34,7 +35,7 @@ _HINTS: Mapping[str, str] = {
 }
 
 
-def failure(step: Command, outcome: Exit, said: str, *, limit: Limit) -> RunError:
+def failure(step: Command, outcome: Exit, said: Words, *, limit: Limit) -> RunError:
     """Return the error of a step that reached its time limit, or did not exit with 0.
 
     said: its last words
@@ -49,7 +50,7 @@ def failure(step: Command, outcome: Exit, said: str, *, limit: Limit) -> RunErro
         ended += f" (which is 128 + {name})" if name and not outcome.signal else ""
         ended += f" after {format_duration(outcome.duration_s)}"
         hint = _HINTS.get(name or "")
-    return RunError(f"step '{step.name}' {ended}: {said}", place=Place(path=STDERR), hint=hint)
+    return RunError(f"step '{step.name}' {ended}: {said.text}", place=Place(path=said.file), hint=hint)
 
 
 def _signal_of_shell(code: int | None) -> str | None:
@@ -68,15 +69,38 @@ def size(path: Path) -> int:
 _EXCEPTION = re.compile(r"^[\w.]+(Error|Exception|Exit|Interrupt)\b")
 
 
-def last_words(path: Path, *, since: int) -> str:
-    """Return the last exception of a step, or the last line that it wrote, without control characters.
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    """A line that a step wrote, and the file where it stands."""
 
-    since: size of the file before the step
-    """
+    text: str
+    file: str
+
+
+class Listener:
+    """Listens to a step from its beginning on: earlier ones wrote to the same files."""
+
+    def __init__(self, folder: Path) -> None:
+        """Begin with a step in a folder."""
+        self._begins = {folder / name: size(folder / name) for name in (STDERR, STDOUT)}
+
+    def last_words(self) -> Words:
+        """Return the last exception that the step told, or the last line that it wrote."""
+        lines = [Words(text=t, file=p.name) for p, since in self._begins.items() for t in _tail(p, since)]
+        for file in (STDERR, STDOUT):
+            told = [words for words in lines if words.file == file and _EXCEPTION.match(words.text)]
+            if told:
+                return told[-1]
+        said = [words for words in lines if words.file == STDERR] or lines
+        return said[-1] if said else Words(text="it said nothing", file=STDERR)
+
+
+def _tail(path: Path, since: int) -> list[str]:
+    """Return the last lines of a file after a place, without control characters and empty ones."""
+    if not path.exists():
+        return []
     with path.open("rb") as stream:
         stream.seek(max(size(path) - _TAIL_BYTES, since))
         text = stream.read().decode(errors="replace")
     printable = "".join(c if c.isprintable() or c == "\n" else " " for c in text)
-    lines = [line.strip() for line in printable.splitlines() if line.strip()]
-    exceptions = [line for line in lines if _EXCEPTION.match(line)]
-    return next(reversed(exceptions or lines), "it said nothing")
+    return [line.strip() for line in printable.splitlines() if line.strip()]

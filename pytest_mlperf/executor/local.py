@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.errors import RunError
-from pytest_mlperf.executor.ending import STDERR, STDOUT, failure, last_words, size
+from pytest_mlperf.executor.ending import STDERR, STDOUT, Listener, failure
 from pytest_mlperf.process import Child, Exit, run
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def execute(step: Command, folder: Path, terms: Terms) -> None:
     Raises RunError when the step cannot be started, ends with a signal or a non-zero exit status, or when the
     time limit is reached; all that the step started is dead by then.
     """
-    said_before = size(folder / STDERR)
+    listener = Listener(folder)
     child = Child(
         argv=step.argv,
         env=step.env,
@@ -32,7 +32,7 @@ def execute(step: Command, folder: Path, terms: Terms) -> None:
     )
     outcome = _run(step, child, time_limit_s=terms.limit.left_s)
     if outcome.timed_out or outcome.code != 0:
-        raise failure(step, outcome, last_words(folder / STDERR, since=said_before), limit=terms.limit)
+        raise failure(step, outcome, listener.last_words(), limit=terms.limit)
 
 
 def _run(step: Command, child: Child, *, time_limit_s: float) -> Exit:

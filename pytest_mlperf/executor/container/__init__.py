@@ -21,7 +21,7 @@ from pytest_mlperf.executor.container import owner
 from pytest_mlperf.executor.container.connection import Connection, connected, refusals
 from pytest_mlperf.executor.container.options import options
 from pytest_mlperf.executor.container.output import Output
-from pytest_mlperf.executor.ending import STDERR, failure, last_words, size
+from pytest_mlperf.executor.ending import Listener, Words, failure
 from pytest_mlperf.process import Exit
 from pytest_mlperf.units import format_duration
 
@@ -98,11 +98,10 @@ class _Run:
         asked = options(container, self.step, folder=self.folder, devices=devices)
         if asked["device_requests"] and self.connection.engine.name == "Podman":
             raise RunError(f"step '{self.step.name}': Podman ignores requests for GPUs", hint="use Docker")
-        said_before = size(self.folder / STDERR)
+        listener = Listener(self.folder)
         outcome, out_of_memory = self._outcome({**asked, "image": container.image})
         if outcome.timed_out or outcome.code != 0 or out_of_memory:
-            said = last_words(self.folder / STDERR, since=said_before)
-            raise self._failure(outcome, said, out_of_memory=out_of_memory)
+            raise self._failure(outcome, listener.last_words(), out_of_memory=out_of_memory)
 
     def _outcome(self, asked: dict[str, Any]) -> tuple[Exit, bool]:
         """Return how the step ended, and whether something of it was killed for want of memory."""
@@ -146,13 +145,13 @@ class _Run:
         with self.connection.asking():
             owner.remove(self.connection.client, name)
 
-    def _failure(self, outcome: Exit, said: str, *, out_of_memory: bool) -> RunError:
+    def _failure(self, outcome: Exit, said: Words, *, out_of_memory: bool) -> RunError:
         if not out_of_memory:
             return failure(self.step, outcome, said, limit=self.limit)
         return RunError(
             f"step '{self.step.name}' ran out of memory, and exited with {outcome.code} after "
-            f"{format_duration(outcome.duration_s)}: {said}",
-            place=Place(path=STDERR),
+            f"{format_duration(outcome.duration_s)}: {said.text}",
+            place=Place(path=said.file),
             hint="the kernel killed a program in its container",
         )
 
