@@ -18,7 +18,6 @@ from pytest_mlperf.matrix import (
     Attempts,
     Case,
     Matrix,
-    Registration,
     Settings,
     Vocabulary,
     privileges,
@@ -26,6 +25,7 @@ from pytest_mlperf.matrix import (
 from pytest_mlperf.matrix.document import Axes, Document, Image, Mounted, Options, Override, OwnHarness
 from pytest_mlperf.matrix.own import OwnHarnesses, terms
 from pytest_mlperf.matrix.problems import dotted, unknown
+from pytest_mlperf.matrix.registered import unregistered
 from pytest_mlperf.matrix.source import Source, read
 
 if TYPE_CHECKING:
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from pytest_mlperf.rounds import Benchmark
 
 MAX_CASES = 100_000
-
-_NAMED = 3
-"""How many of many are named in a message."""
 _LONGEST = 200
 
 AXES = ("sku", "benchmark", "harness", "accuracy", "power", "scenario", "mode")
@@ -179,6 +176,8 @@ class _Expansion:
     def cases(self) -> tuple[Case, ...]:
         points = self._points()
         self._exclude(points)
+        for where, what in unregistered(points, self.vocabulary):
+            self._problem(where, what, hint="leave it out with 'exclude', or name fewer values")
         settings = self._settings(points)
         if not points and not self.problems:
             self._problem((), "the matrix expands to no case")
@@ -198,9 +197,7 @@ class _Expansion:
             if len(points) + size > MAX_CASES:
                 self._problem(where, f"expands to {len(points) + size} cases, allowed: {MAX_CASES}")
                 return points
-            named = list(itertools.product(*(values.get(axis, []) for axis in AXES)))
-            self._check_registered(where, named)
-            for point in named:
+            for point in itertools.product(*(values.get(axis, []) for axis in AXES)):
                 if points.setdefault(point, where) is not where:
                     first = self.source.place(points[point])
                     self._problem(where, f"case {self._id(point)[0]} is named twice: first at {first}")
@@ -272,30 +269,6 @@ class _Expansion:
                     if value not in allowed:
                         what = f"{name} has no {axis} '{value}', allowed: {', '.join(allowed)}"
                         self._problem((*where, axis), what)
-
-    def _check_registered(self, where: tuple[str | int, ...], points: Iterable[_Point]) -> None:
-        """Refuse what a harness would pass over, because it has no configuration for it."""
-        unknown_to: dict[str, None] = {}
-        for sku, benchmark, harness, accuracy, power, scenario, _ in points:
-            registered = self.vocabulary.harnesses[harness].registered
-            wanted = Registration(
-                system_id=self.vocabulary.system_ids[sku],
-                benchmark=benchmark,
-                harness=harness,
-                accuracy=accuracy,
-                power=power,
-                scenario=scenario,
-            )
-            if registered is not None and wanted not in registered:
-                unknown_to[f"{sku} {benchmark} {harness} {accuracy} {power} {scenario}"] = None
-        if unknown_to:
-            more = f" and {len(unknown_to) - _NAMED} more" if len(unknown_to) > _NAMED else ""
-            self._problem(
-                where,
-                f"NVIDIA has no configuration for {', '.join(list(unknown_to)[:_NAMED])}{more} "
-                f"in {self.document.round}",
-                hint="leave it out with 'exclude', or name fewer values",
-            )
 
     def _check_harness(self, where: tuple[str | int, ...], harness: str, skus: Iterable[str]) -> None:
         """Refuse a harness on SKUs that it does not use, and a miniature where a round is asked for."""

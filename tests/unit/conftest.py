@@ -113,13 +113,19 @@ def detail_line() -> DetailLine:
 
 @pytest.fixture
 def load_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LoadText:
-    """Load with the three harnesses of NVIDIA and three SKUs, unless another vocabulary is given."""
+    """Load with the three harnesses of NVIDIA and three SKUs, unless another vocabulary is given.
+
+    What NVIDIA registered is not asked.
+    """
     monkeypatch.chdir(tmp_path)
     round_v2 = rounds.load("v2.0")
     usual = Vocabulary(
         round=round_v2,
         system_ids={"A2x2": "A2x2", "A30x8": "A30x8", "A100-SXM4-40GBx8": "DGX-A100_A100-SXM4-40GBx8"},
-        harnesses={name: Nvidia(name=name).terms(round_v2) for name in ("custom", "lwis", "triton")},
+        harnesses={
+            name: replace(Nvidia(name=name).terms(round_v2), registered=None)
+            for name in ("custom", "lwis", "triton")
+        },
     )
 
     def load_text(text: str, name: str = "m.yaml", vocabulary: Vocabulary | None = None) -> Matrix:

@@ -13,7 +13,7 @@ from pytest_mlperf.matrix.loading import MAX_CASES
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tests.unit.conftest import Refusal
+    from tests.unit.conftest import LoadText, Refusal
 
 SKUS = "A100-SXM4-40GBx8, A2x2, A30x8"
 BENCHMARKS = "3d-unet, bert, dlrm, resnet50, rnnt, ssd-mobilenet, ssd-resnet34"
@@ -285,3 +285,17 @@ def test_a_harness_where_it_does_not_belong_is_refused(name: str, refusal: Refus
     text, said = MISMATCHES[name]
     vocabulary = catalogue.vocabularies(catalogue.HARNESSES)("v2.0")
     assert refusal(text, vocabulary) == f"m.yaml:3: axes: {said}"
+
+
+def test_a_configuration_that_is_not_registered_is_refused(refusal: Refusal, load_text: LoadText) -> None:
+    vocabulary = catalogue.vocabularies(catalogue.HARNESSES)("v2.0")
+    text = HEAD + (
+        "axes: {sku: [A2x2, A30x8], benchmark: bert, harness: custom,\n"
+        "       scenario: [Offline, SingleStream, Server], mode: AccuracyOnly}\n"
+    )
+    assert refusal(text, vocabulary=vocabulary) == (
+        "m.yaml:3: axes: no configuration is registered in v2.0 for A2x2 bert custom 99 MaxP SingleStream, "
+        "A30x8 bert custom 99 MaxP SingleStream (leave it out with 'exclude', or name fewer values)"
+    )
+    matrix = load_text(text + "exclude: [{scenario: SingleStream}]\n", vocabulary=vocabulary)
+    assert len(matrix.cases) == 4
