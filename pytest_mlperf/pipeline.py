@@ -6,10 +6,11 @@ import json
 import sys
 import time
 import uuid
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pytest_mlperf.attempts import decide, is_decided
 from pytest_mlperf.errors import EvidenceError, HostError, MlperfError, Place, RunError
@@ -30,10 +31,11 @@ from pytest_mlperf.verdict.statement import compare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from pytest_mlperf.evidence import Evidence, Fact
-    from pytest_mlperf.executor import Execute, FindImage
+    from pytest_mlperf.executor import Execute, FindImage, Limit
     from pytest_mlperf.hardware import Inventory, Sku
     from pytest_mlperf.hardware.matching import Identity, Match
     from pytest_mlperf.harness import Command, Container, Harness, Preparation, Statement
@@ -46,6 +48,14 @@ COMMAND = "command"
 """The harness that runs what matrices describe themselves, whatever they call it."""
 
 
+class Watch(Protocol):
+    """Looks after a case while it runs."""
+
+    def begin(self, step: str, limit: Limit) -> None:
+        """Take note of a step that begins."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Site:
     """What cases run with: the machine, the adapters, and where results go.
@@ -53,6 +63,7 @@ class Site:
     strict:      hardware that is not here is a failure, not a skip
     match:       whether devices may differ from the SKU, for all cases; None leaves it to their matrices
     notice:      is told, in a line, what a case is waiting for; None where nobody listens
+    watch:       looks after a case while it runs in its folder, and is told of each step; None: nobody does
     replay:      logs that exist are judged, and nothing is run
     resume:      an earlier session, whose finished cases are not run again
     attempts:    how often a case may be run, for all cases; None leaves it to their matrices
@@ -69,6 +80,7 @@ class Site:
     strict: bool
     match: HardwareMatch | None = None
     notice: Callable[[str], None] | None = None
+    watch: Callable[[str, Path], AbstractContextManager[Watch]] | None = None
     replay: Replay | None = None
     resume: Resume | None = None
     attempts: Attempts | None = None
@@ -199,6 +211,7 @@ def _attempt(case: Case, site: Site, placed: Match | Logs, folder: Path) -> Reco
                     waited_s=round(held.waited_s, 3),
                 )
                 steps: list[Step] = []
+                watched = site.watch(case.id, folder) if site.watch else nullcontext()
                 try:
                     preparation = _prepare(case, placement, site, folder)
                     terms = Terms(
@@ -207,7 +220,12 @@ def _attempt(case: Case, site: Site, placed: Match | Logs, folder: Path) -> Reco
                         devices=placement.devices,
                         notice=site.notice,
                     )
-                    statement = _run_steps(preparation, site, folder, terms=terms, ended=steps)
+                    with watched as watch:
+                        begin = watch.begin if watch else None
+                        runner = Runner(
+                            execute=site.execute, find_image=site.find_image, terms=terms, progress=begin
+                        )
+                        statement = _run_steps(preparation, runner, folder, ended=steps)
                     evidence = _observe(case, site, preparation, folder)
                 finally:
                     record = replace(record, neighbours=held.neighbours(), steps=tuple(steps))
@@ -284,10 +302,9 @@ def _foreign(placement: Placement) -> Iterator[str]:
 
 
 def _run_steps(
-    preparation: Preparation, site: Site, folder: Path, *, terms: Terms, ended: list[Step]
+    preparation: Preparation, runner: Runner, folder: Path, *, ended: list[Step]
 ) -> Statement | None:
     """Run the steps of a case, and return what its harness says of it."""
-    runner = Runner(execute=site.execute, find_image=site.find_image, terms=terms)
     failure: RunError | None = None
     try:
         for step in runner.run(preparation.steps, folder):

@@ -14,16 +14,18 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 _MARK = "PYTEST_MLPERF_CHILD"
+_DEFERRED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PR_SET_PDEATHSIG = 1
 _PAUSE_S = 0.01
 
@@ -66,7 +68,7 @@ def run(child: Child, *, time_limit_s: float) -> Exit:
     """
     started = time.monotonic()
     mark = f"{_MARK}={uuid.uuid4()}"
-    with child.stdout.open("ab") as stdout, child.stderr.open("ab") as stderr:
+    with child.stdout.open("ab") as stdout, child.stderr.open("ab") as stderr, _deferred() as release:
         process = subprocess.Popen(  # noqa: S603  the program is the harness's own, without a shell
             child.argv,
             env={**child.env, _MARK: mark.partition("=")[2]},
@@ -77,15 +79,43 @@ def run(child: Child, *, time_limit_s: float) -> Exit:
             pass_fds=child.handles,
             start_new_session=True,
         )
-    timed_out = True
-    try:
-        timed_out = not _ended(process.pid, within_s=time_limit_s)
-    finally:
-        # Before the process is reaped: until then nobody else can have its number.
-        _kill_group(process.pid)
-        process.wait()
-        _kill_marked(mark.encode())
+        timed_out = True
+        try:
+            release()
+            timed_out = not _ended(process.pid, within_s=time_limit_s)
+        finally:
+            # Before the process is reaped: until then nobody else can have its number.
+            _kill_group(process.pid)
+            process.wait()
+            _kill_marked(mark.encode())
     return _exit(process.returncode, timed_out=timed_out, duration_s=time.monotonic() - started)
+
+
+@contextlib.contextmanager
+def _deferred() -> Iterator[Callable[[], None]]:
+    """Let signals wait until they are released, at the latest at the end.
+
+    A handler that raises while a child is started would leave a child that nobody knows.
+    """
+    heard: list[int] = []
+    before: dict[int, Any] = {}
+
+    def release() -> None:
+        while before:
+            signal.signal(*before.popitem())
+        while heard:
+            signal.raise_signal(heard.pop())
+
+    if threading.current_thread() is threading.main_thread():
+        usual = {number: signal.getsignal(number) for number in _DEFERRED}
+        for number, does in usual.items():
+            if callable(does):
+                before[number] = does
+                signal.signal(number, lambda number, _: heard.append(number))
+    try:
+        yield release
+    finally:
+        release()
 
 
 def signal_children(number: signal.Signals) -> None:

@@ -95,6 +95,13 @@ class Listener:
         return said[-1] if said else Words(text="it said nothing", file=STDERR)
 
 
+def latest_words(folder: Path) -> str | None:
+    """Return the last line that a step has written so far, None where it has written nothing."""
+    files = [path for path in (folder / STDERR, folder / STDOUT) if size(path)]
+    newest = max(files, key=lambda path: path.stat().st_mtime, default=None)
+    return next(reversed(_tail(newest, 0)), None) if newest else None
+
+
 def _tail(path: Path, since: int) -> list[str]:
     """Return the last lines of a file after a place, without control characters and empty ones."""
     if not path.exists():

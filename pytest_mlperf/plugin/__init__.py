@@ -57,6 +57,12 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "metavar": "[NEED/]MAX",
         "help": "run cases up to MAX times, until NEED runs passed (default: 1, or see the matrix)",
     },
+    "--mlperf-heartbeat": {
+        "type": float,
+        "default": 60.0,
+        "metavar": "SECONDS",
+        "help": "how often to say what runs where there is no terminal (default: 60; 0: never, nor on one)",
+    },
     "--mlperf-nvidia": {
         "action": "append",
         "metavar": "ROUND=TREE",

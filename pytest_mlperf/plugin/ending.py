@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
     from types import FrameType
 
+    from pytest_mlperf.plugin.live import Live
+
 # What they do when nobody has asked for anything else.
 _USUAL: Mapping[signal.Signals, Any] = {
     signal.SIGTERM: signal.SIG_DFL,
@@ -37,6 +39,7 @@ class Ending:
     """
 
     config: pytest.Config
+    live: Live
     _session: pytest.Session | None = None
     _told: str | None = None
     _in_phase: bool = False
@@ -95,4 +98,6 @@ class Ending:
         if self._session is not None:
             self._session.shouldstop = self._told
         if self._in_phase:
-            pytest.fail(self._told, pytrace=False)
+            running = self.live.running
+            during = f" in {running.state}" if running else ""
+            pytest.fail(f"{self._told}{during}", pytrace=False)

@@ -5,8 +5,6 @@ Lives in every process that collects: pytest itself, or each worker of xdist.
 
 from __future__ import annotations
 
-import sys
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -23,6 +21,7 @@ from pytest_mlperf.plan import Plan, select
 from pytest_mlperf.plugin import nvidia, output
 from pytest_mlperf.plugin.auditing import Audit, PublishedItem
 from pytest_mlperf.plugin.ending import Ending
+from pytest_mlperf.plugin.live import Live
 from pytest_mlperf.plugin.markers import OURS
 from pytest_mlperf.plugin.nodeids import is_of_matrix
 from pytest_mlperf.plugin.telling import RECORD, tell
@@ -115,11 +114,17 @@ class Suite:
             output=output.folder(self.config),
             strict=self.config.getoption("mlperf_strict"),
             match=self.config.getoption("mlperf_match"),
-            notice=self._notice,
+            notice=self.live.tell,
+            watch=self.live.watch,
             replay=self.replay,
             resume=self.resume,
             attempts=self.attempts,
         )
+
+    @cached_property
+    def live(self) -> Live:
+        """Who tells of the case that runs."""
+        return Live(self.config)
 
     @cached_property
     def replay(self) -> Replay | None:
@@ -160,13 +165,6 @@ class Suite:
             return attempts.parse(text) if text is not None else None
         except ConfigurationError as error:
             raise pytest.UsageError(str(error)) from error
-
-    def _notice(self, line: str) -> None:
-        """Show a line at once, past pytest's capturing; workers of xdist share the stderr of the session."""
-        manager = self.config.pluginmanager.getplugin("capturemanager")
-        with manager.global_and_fixture_disabled() if manager else nullcontext():
-            sys.stderr.write(f"\n{line}\n")
-            sys.stderr.flush()
 
     def parameters(self) -> Iterator[Any]:
         """Give the kept cases as parameters, each with its id and its markers."""
@@ -280,7 +278,7 @@ def suite_of(config: pytest.Config) -> Suite:
         suite = Suite(config=config)
         config.stash[_SUITE] = suite
         config.pluginmanager.register(SuiteHooks(suite=suite), "pytest_mlperf.suite")
-        ending = Ending(config=config)
+        ending = Ending(config=config, live=suite.live)
         config.pluginmanager.register(ending, "pytest_mlperf.ending")
         ending.listen()
     return config.stash[_SUITE]

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -210,3 +213,42 @@ run(Child(argv=argv, env=os.environ, cwd=here, stdout=here / "out", stderr=here 
 def test_an_exit_is_a_value(tmp_path: Path) -> None:
     outcome = run(child(tmp_path, ""), time_limit_s=30)
     assert outcome == Exit(code=0, signal=None, timed_out=False, duration_s=outcome.duration_s)
+
+
+INTERRUPTED_AT_ANY_MOMENT = """
+import os, random, signal, sys, threading, time
+from pathlib import Path
+
+from pytest_mlperf.process import Child, run
+
+def end(number, frame):
+    raise KeyboardInterrupt
+
+signal.signal(signal.SIGTERM, end)
+folder = Path(sys.argv[1])
+child = Child(argv=["sleep", "60"], env=os.environ, cwd=folder, stdout=folder / "out", stderr=folder / "err")
+for _ in range(100):
+    def soon():
+        time.sleep(random.uniform(0, 0.004))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    try:
+        threading.Thread(target=soon).start()
+        run(child, time_limit_s=2)
+    except KeyboardInterrupt:
+        pass
+    time.sleep(0.005)
+"""
+
+
+def test_an_interrupt_at_any_moment_leaves_no_child(tmp_path: Path) -> None:
+    argv = [sys.executable, "-c", INTERRUPTED_AT_ANY_MOMENT, str(tmp_path)]
+    subprocess.run(argv, check=True, timeout=60)
+    left = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (entry / "cwd").readlink() == tmp_path:
+                left.append(entry.name)
+    for number in left:
+        os.kill(int(number), signal.SIGKILL)
+    assert left == []

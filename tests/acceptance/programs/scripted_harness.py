@@ -1,7 +1,7 @@
 """A harness that plays a script: its program writes logs such as LoadGen writes, and ends as told.
 
 The benchmark is the script: good, bad, broken (dies), slow (sleeps for a minute), crash (kills its parent),
-timed (takes half a second and says when).
+timed (takes half a second and says when), late (takes longer, and says how far it is).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.placement import Placement
     from pytest_mlperf.rounds import Round
 
-SCRIPTS = ("good", "bad", "broken", "slow", "crash", "timed", "flaky", "shaky")
+SCRIPTS = ("good", "bad", "broken", "slow", "crash", "timed", "late", "flaky", "shaky")
 
 
 class Scripted:

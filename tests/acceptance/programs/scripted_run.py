@@ -18,6 +18,10 @@ def main(script: str, scenario: str, mode: str, log_dir: Path) -> None:
         sys.exit("the engine is missing: engines/bert.plan")
     if script == "slow":
         time.sleep(60)
+    if script == "late":
+        sys.stdout.write("half way\n")
+        sys.stdout.flush()
+        time.sleep(4.5)
     if script == "crash":
         # The worker of xdist (or pytest itself) that runs this case dies with it.
         os.kill(os.getppid(), signal.SIGKILL)
