@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 from typing import TYPE_CHECKING, Any
 
 from pytest_mlperf.hardware import Engine
+from pytest_mlperf.hardware.address import knock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,7 +36,7 @@ def detect(environment: Mapping[str, str] | None = None) -> Engine:
     variables = dict(os.environ if environment is None else environment)
     address = variables.get("DOCKER_HOST") or _context_host(variables.get("DOCKER_CONTEXT")) or _DEFAULT
     try:
-        _knock(docker.utils.parse_host(address))
+        knock(address, time_limit_s=_TIME_LIMIT_S)
         client = docker.from_env(timeout=_TIME_LIMIT_S, environment={**variables, "DOCKER_HOST": address})
         try:
             return _engine(address, client.version(), client.info())
@@ -53,15 +53,6 @@ def _context_host(name: str | None) -> str | None:
 
     context = docker.ContextAPI.get_context(name)
     return context.Host if context else None
-
-
-def _knock(url: str) -> None:
-    """Raise the OSError when a socket cannot be connected to: the SDK would then leave its own end open."""
-    scheme, _, path = url.partition("://")
-    if scheme == "http+unix":
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(_TIME_LIMIT_S)
-            client.connect(path if path.startswith("/") else f"/{path}")
 
 
 def _engine(address: str, version: Mapping[str, Any], info: Mapping[str, Any]) -> Engine:

@@ -579,7 +579,6 @@ class Relay:
             return
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_engine_that_is_lost_is_not_an_end_of_the_step(rig: Rig, tmp_path: Path) -> None:
     scheme, _, path = engine.detect().address.partition("://")
     if scheme != "unix":
@@ -593,7 +592,7 @@ def test_an_engine_that_is_lost_is_not_an_end_of_the_step(rig: Rig, tmp_path: Pa
             containers=Containers(lambda: found),
         )
     relay.close()
-    gc.collect()  # the SDK leaves a socket open when it cannot connect: warn about that here and now
+    gc.collect()  # a socket that was left open is warned about here and now
     assert str(caught.value) == (
         f"{found.address}: lost the container engine "
         "(did it end? Containers may run on: `docker ps --filter label=pytest-mlperf.case`)"

@@ -56,6 +56,7 @@ NO_ADAPTERS = (
     "hardware.matching",
     "hardware.visible",
     "hardware.linux",
+    "hardware.address",
     "executor.ending",
     "executor.stages",
 )

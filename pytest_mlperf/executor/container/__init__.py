@@ -22,6 +22,7 @@ from pytest_mlperf.executor.container.connection import Connection, connected, r
 from pytest_mlperf.executor.container.options import options
 from pytest_mlperf.executor.container.output import Output
 from pytest_mlperf.executor.ending import Listener, Words, failure
+from pytest_mlperf.hardware.address import knock
 from pytest_mlperf.process import Exit
 from pytest_mlperf.units import format_duration
 
@@ -143,6 +144,7 @@ class _Run:
 
     def _remove(self, name: str) -> None:
         with self.connection.asking():
+            knock(self.connection.engine.address, time_limit_s=_GRACE_S)
             owner.remove(self.connection.client, name)
 
     def _failure(self, outcome: Exit, said: Words, *, out_of_memory: bool) -> RunError:
