@@ -61,7 +61,8 @@ def engine_alone(engine_gate: IO[bytes]) -> None:
 @pytest.fixture(scope="module")
 def busybox_image(engine_client: Any) -> Iterator[str]:
     """Make an image of a single static program, whose own entrypoint is never to run."""
-    name, tag = "pytest-mlperf-test", uuid.uuid4().hex[:8]
+    # Podman imports under no other tag.
+    name, tag = f"pytest-mlperf-test-{uuid.uuid4().hex[:8]}", "latest"
     engine_client.api.import_image_from_data(
         _content(),
         repository=name,
