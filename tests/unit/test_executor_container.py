@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 GPU = Device(vendor="NVIDIA", name="NVIDIA A2", uuid="GPU-5a1f")
+ORIN = Device(vendor="NVIDIA", name="Orin", integrated=True)
 PATIENCE_S = 30
 
 
@@ -487,21 +488,33 @@ def test_an_engine_that_cannot_give_devices_says_what_it_needs(rig: Rig) -> None
 
 
 def test_a_jetson_module_needs_the_runtime_too(rig: Rig) -> None:
-    orin = Device(vendor="NVIDIA", name="Orin", integrated=True)
     with pytest.raises(RunError, match=r"\(the engine needs the NVIDIA Container Toolkit\)"):
-        rig.execute("true", container=Container(image=rig.image), devices=(orin,))
+        rig.execute("true", container=Container(image=rig.image), devices=(ORIN,))
     assert rig.left() == []
 
 
-def test_podman_is_not_asked_for_gpus(rig: Rig) -> None:
+@pytest.mark.parametrize("device", [GPU, ORIN], ids=["by UUID", "Jetson"])
+def test_podman_is_not_asked_for_gpus(device: Device, rig: Rig) -> None:
     found = replace(engine.detect(), name="Podman")
     with pytest.raises(RunError, match="step 'run': Podman ignores requests for GPUs"):
         rig.execute(
             "true",
             container=Container(image=rig.image),
             containers=Containers(lambda: found),
-            devices=(GPU,),
+            devices=(device,),
         )
+
+
+def test_podman_is_not_asked_for_a_mount_that_is_missing(rig: Rig, tmp_path: Path) -> None:
+    found = replace(engine.detect(), name="Podman")
+    missing = tmp_path / "missing"
+    with pytest.raises(RunError, match=f"step 'run': {missing}: cannot be mounted: not there"):
+        rig.execute(
+            "true",
+            container=Container(image=rig.image, mounts=(Mount(source=missing, target="/data"),)),
+            containers=Containers(lambda: found),
+        )
+    assert not missing.exists()
 
 
 def asked_for(devices: Sequence[Device], folder: Path) -> Mapping[str, Any]:

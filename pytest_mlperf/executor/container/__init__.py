@@ -14,6 +14,7 @@ import time
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mlperf.errors import HostError, Place, RunError
@@ -28,7 +29,6 @@ from pytest_mlperf.units import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from pytest_mlperf.executor import Limit, Terms
     from pytest_mlperf.hardware import Device, Engine
@@ -97,8 +97,8 @@ class _Run:
         container = self.step.container
         assert container is not None, "the step runs in a container"
         asked = options(container, self.step, folder=self.folder, devices=devices)
-        if asked["device_requests"] and self.connection.engine.name == "Podman":
-            raise RunError(f"step '{self.step.name}': Podman ignores requests for GPUs", hint="use Docker")
+        if self.connection.engine.name == "Podman":
+            _check_podman(self.step, asked)
         listener = Listener(self.folder)
         outcome, out_of_memory = self._outcome({**asked, "image": container.image})
         if outcome.timed_out or outcome.code != 0 or out_of_memory:
@@ -156,6 +156,18 @@ class _Run:
             place=Place(path=said.file),
             hint="the kernel killed a program in its container",
         )
+
+
+def _check_podman(step: Command, asked: dict[str, Any]) -> None:
+    """Raise RunError for what Podman takes and does otherwise than it was asked."""
+    if asked["device_requests"] or asked["runtime"]:
+        raise RunError(f"step '{step.name}': Podman ignores requests for GPUs", hint="use Docker")
+    for mount in asked["mounts"]:
+        if not Path(mount["Source"]).exists():
+            raise RunError(
+                f"step '{step.name}': {mount['Source']}: cannot be mounted: not there",
+                hint="Podman would make a folder there",
+            )
 
 
 def _ended(container: Any, *, deadline: float) -> bool:

@@ -11,13 +11,18 @@ from typing import TYPE_CHECKING, Any
 from pytest_mlperf.errors import HostError, Place, RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from pytest_mlperf.hardware import Engine
 
 _TIME_LIMIT_S = 120
 """For an answer: to create a container may take long. Waiting for its end has a limit of its own."""
-_NO_GPUS = re.compile(r"could not select device driver|unknown or invalid runtime|Unknown runtime")
+_HINTS: Mapping[str, str] = {
+    "could not select device driver|[Uu]nknown (or invalid )?runtime": (
+        "the engine needs the NVIDIA Container Toolkit"
+    ),
+    "container-init binary not found": "Podman needs catatonit",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +70,7 @@ def refusals(step: str) -> Iterator[None]:
         yield
     except docker.errors.APIError as error:
         told = _explanation(error)
-        hint = "the engine needs the NVIDIA Container Toolkit" if _NO_GPUS.search(told) else None
+        hint = next((hint for pattern, hint in _HINTS.items() if re.search(pattern, told)), None)
         raise RunError(f"step '{step}': its container cannot start: {told}", hint=hint) from error
 
 
