@@ -194,18 +194,26 @@ class SuiteHooks:
 
     suite: Suite
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Stop before anything runs when a matrix is wrong, or a case would run twice (exit code 4)."""
-        problems = self.suite.problems
-        problems += [*_crossed(items), *_asked_twice(items)]
-        if not problems:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, None, None]:
+        """Stop before anything runs when a matrix is wrong, or a case would run twice (exit code 4).
+
+        Before pytest looks at `-m`: without its cases, a matrix has not made its markers.
+        """
+        self._stop(items)
+        yield
+        self.suite.problems += [*_crossed(items), *_asked_twice(items)]
+        self._stop(items)
+
+    def _stop(self, items: list[pytest.Item]) -> None:
+        if not self.suite.problems:
             return
-        message = "\n".join(problems)
+        message = "\n".join(self.suite.problems)
         workeroutput = getattr(self.suite.config, "workeroutput", None)
         if workeroutput is None:
             raise pytest.UsageError(message)
         workeroutput["mlperf_problems"] = message
+        self.suite.config.option.markexpr = ""
         items.clear()
 
     @pytest.hookimpl(wrapper=True)

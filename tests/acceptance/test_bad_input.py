@@ -84,8 +84,9 @@ def test_two_matrices_with_the_same_case_are_refused(any_session: Session) -> No
     )
 
 
-def test_matrix_that_is_missing_is_named(session: Session) -> None:
-    result = session.run("--mlperf-matrix", "nowhere.yaml")
+@pytest.mark.parametrize("selection", [(), ("-m", "bert")], ids=["all", "by marker"])
+def test_matrix_that_is_missing_is_named(any_session: Session, selection: tuple[str, ...]) -> None:
+    result = any_session.run("--mlperf-matrix", "nowhere.yaml", *selection)
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: nowhere.yaml: cannot read: No such file or directory *"])
