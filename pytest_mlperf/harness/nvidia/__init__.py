@@ -46,7 +46,7 @@ class Nvidia:
         edition = EDITIONS.get(mlperf_round.name)
         benchmarks = {n: b for n, b in mlperf_round.benchmarks.items() if self.name in b.harnesses}
         return HarnessTerms(
-            system_suffix=SUFFIXES.get(self.name, "_TRT"),
+            system_suffix=edition.suffix(self.name) if edition else SUFFIXES.get(self.name, "_TRT"),
             benchmarks=benchmarks,
             accelerated=True,
             least_driver=edition.least_driver if edition else None,
@@ -112,14 +112,15 @@ class Nvidia:
 
 def names(case: Case, mlperf_round: Round) -> Names:
     """Return what the harness calls a case."""
+    edition = EDITIONS[case.round]
     system = case.metric_name.rsplit("-", 3)[0]
-    suffix = SUFFIXES.get(case.harness, "_TRT")
     return Names(
-        system_id=system.removesuffix("_MaxQ").removesuffix(suffix),
+        system_id=system.removesuffix("_MaxQ").removesuffix(edition.suffix(case.harness)),
         benchmark=case.benchmark,
         harness=case.harness,
         accuracy=case.accuracy,
         power=case.power,
         scenario=case.scenario,
         several_levels=len(mlperf_round.benchmarks[case.benchmark].accuracy_levels) > 1,
+        triton_named=edition.triton_named,
     )

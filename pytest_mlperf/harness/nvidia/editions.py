@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from pytest_mlperf.harness.nvidia.names import SUFFIXES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -31,6 +33,11 @@ class Edition:
     results: Literal["summaries", "metadata"]
     bare: tuple[str, ...]
     by_level: bool = False
+
+    def suffix(self, harness: str) -> str:
+        """Return what stands behind the system id: `_TRT_Triton`."""
+        named = harness != "triton" or self.triton_named
+        return SUFFIXES.get(harness, "_TRT") if named else "_TRT"
 
     def configuration(self, names: Names) -> list[str]:
         """Return the arguments that select a configuration."""

@@ -6,7 +6,7 @@ Source: mlcommons/inference_results_v2.0, closed/NVIDIA/code: main.py, common/{h
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.matrix import METRIC_MODES
@@ -35,6 +35,7 @@ class Names:
     """What a configuration is called.
 
     several_levels: whether the benchmark has a target of 99.9 % beside that of 99 %
+    triton_named:   whether the system's name says Triton, which that of v5.1 does not
     """
 
     system_id: str
@@ -44,15 +45,17 @@ class Names:
     power: str
     scenario: str
     several_levels: bool
+    triton_named: bool = True
 
     @property
     def system(self) -> str:
         """System name: `DGX-A100_A100-SXM-80GBx8_TRT_MaxQ`."""
         if self.system_id.startswith(_WITHOUT_TENSORRT):
             return self.system_id
-        suffix = SUFFIXES.get(self.harness, "_TRT")
-        tensorrt, hetero = ("_TRT", suffix[4:]) if self.harness == "hetero" else (suffix, "")
-        return f"{self.system_id}{tensorrt}{'_MaxQ' if self.power == 'MaxQ' else ''}{hetero}"
+        triton = "_Triton" if self.harness == "triton" and self.triton_named else ""
+        power = "_MaxQ" if self.power == "MaxQ" else ""
+        hetero = "_HeteroMultiUse" if self.harness == "hetero" else ""
+        return f"{self.system_id}_TRT{triton}{power}{hetero}"
 
     @property
     def workload(self) -> str:
@@ -78,11 +81,6 @@ class Names:
     def engines(self) -> str:
         """Where the engines are, below the tree; with those of the other harness types."""
         return f"build/engines/{self.system_id}/{self.benchmark}/{self.scenario}"
-
-    @property
-    def plans(self) -> str:
-        """Pattern of the engines' files; batch size and precision are the configuration's."""
-        return f"{self.benchmark}-{self.scenario}-*-b*-*.{self.workload}.plan"
 
     @property
     def config_ver(self) -> str:
@@ -119,4 +117,8 @@ def parse(metric_name: str, *, benchmark: str, several_levels: bool) -> tuple[Na
         scenario=match["scenario"],
         several_levels=several_levels,
     )
+    if names.metric(mode) != metric_name:
+        names = replace(names, triton_named=False)
+    if names.metric(mode) != metric_name:
+        raise ValueError(f"{metric_name}: its parts do not fit together")
     return names, mode
