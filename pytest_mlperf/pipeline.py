@@ -231,7 +231,8 @@ def _attempt(case: Case, site: Site, placed: Match | Logs, folder: Path) -> Reco
                     record = replace(record, neighbours=held.neighbours(), steps=tuple(steps))
                 if statement is not None:
                     record = replace(record, statement=statement.text)
-                    compare(statement, evidence)
+                    target = site.benchmark(case).target_quality(case.accuracy)
+                    compare(statement, evidence, target=target)
         mlperf_round = site.rounds[case.round]
         verdict = judge(case, site.benchmark(case), evidence, mlperf_round=mlperf_round)
         measurements = tuple(_measure(case, site.benchmark(case), evidence))
@@ -370,10 +371,10 @@ _HEADLINES: Mapping[Scenario, tuple[tuple[str, str], ...]] = {
 def _measure(case: Case, benchmark: Benchmark, evidence: Evidence) -> Iterator[Measurement]:
     if evidence.accuracy is not None:
         target = benchmark.target_quality(case.accuracy)
-        yield Measurement(
-            name="AccuracyValue", value=float(evidence.accuracy.quality.value), unit=benchmark.unit
-        )
+        quality = float(evidence.accuracy.quality.value)
+        yield Measurement(name="AccuracyValue", value=quality, unit=benchmark.unit)
         yield Measurement(name="ThresholdValue", value=target, unit=benchmark.unit)
+        yield Measurement(name="Accuracy Threshold Ratio", value=quality / target, unit="1")
         return
     headlines = _HEADLINES[case.scenario]
     ran = evidence.detail.facts.get("effective_scenario")

@@ -14,24 +14,26 @@ _ROUNDING = 0.0006
 """Harnesses print three decimals."""
 
 
-def compare(statement: Statement, evidence: Evidence) -> None:
-    """Raise EvidenceError where the harness and the logs that it left say different things of a run."""
-    validity = evidence.summary.validity
+def compare(statement: Statement, evidence: Evidence, *, target: float) -> None:
+    """Raise EvidenceError where the harness and the logs that it left say different things of a run.
+
+    target: quality that the benchmark asks for
+    """
     if statement.verdict in ("VALID", "INVALID"):
+        validity = evidence.summary.validity
         if validity is None or validity.value != statement.verdict:
             found = f"{validity.value} ({validity.place})" if validity else "nothing"
             raise _conflict(statement, f"LoadGen's summary says {found}")
         return
-    quality = evidence.accuracy.quality if evidence.accuracy else None
-    if quality is None or statement.accuracy is None:
-        return
-    if abs(quality.value - statement.accuracy) > _ROUNDING:
+    if evidence.accuracy is None:
+        raise _conflict(statement, "there is no accuracy in its logs")
+    quality = evidence.accuracy.quality
+    if statement.accuracy is not None and abs(quality.value - statement.accuracy) > _ROUNDING:
         raise _conflict(statement, f"its accuracy is {_words(quality)}")
-    if statement.threshold is not None:
-        passed = quality.value >= statement.threshold - _ROUNDING
-        failed = quality.value < statement.threshold + _ROUNDING
-        if not (passed if statement.verdict == "PASSED" else failed):
-            raise _conflict(statement, f"its accuracy is {_words(quality)}")
+    if statement.threshold is not None and abs(statement.threshold - target) > _ROUNDING:
+        raise _conflict(statement, f"the target is {target:g}")
+    if (quality.value >= target) != (statement.verdict == "PASSED"):
+        raise _conflict(statement, f"its accuracy is {_words(quality)}, and the target {target:g}")
 
 
 def _words(fact: Fact) -> str:

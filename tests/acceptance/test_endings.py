@@ -308,11 +308,13 @@ def test_metrics_have_the_columns_and_names_of_dashboards(any_session: Session) 
         rows = [(r["Scenario"], r["Metric Name"], r["Value"], r["Unit"]) for r in csv.DictReader(stream)]
     name = "CPU_SCRIPT-scripted_k_99_MaxP-Offline"
     assert sorted(rows) == [
+        ("bad", f"{name}-Accuracy Threshold Ratio", "0.903479", "1"),
         ("bad", f"{name}-AccuracyMode", "0.0", "PASS/FAIL"),
         ("bad", f"{name}-AccuracyValue", "80.5", "%"),
         ("bad", f"{name}-PerformanceMode", "0.0", "VALID/INVALID"),
         ("bad", f"{name}-ThresholdValue", "89.1", "%"),
         ("bad", f"{name}-result_samples_per_second", "1234.5", "samples/s"),
+        ("good", f"{name}-Accuracy Threshold Ratio", "1.0101", "1"),
         ("good", f"{name}-AccuracyMode", "1.0", "PASS/FAIL"),
         ("good", f"{name}-AccuracyValue", "90", "%"),
         ("good", f"{name}-PerformanceMode", "1.0", "VALID/INVALID"),

@@ -186,6 +186,7 @@ def test_an_accuracy_run_is_held_to_its_target(
     assert record.measurements == (
         Measurement(name="AccuracyValue", value=quality, unit="%"),
         Measurement(name="ThresholdValue", value=89.96526, unit="%"),
+        Measurement(name="Accuracy Threshold Ratio", value=quality / 89.96526, unit="1"),
     )
 
 

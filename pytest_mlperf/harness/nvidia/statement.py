@@ -17,6 +17,7 @@ from pytest_mlperf.errors import EvidenceError, Place, UnmatchedError
 from pytest_mlperf.harness import Statement
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from pytest_mlperf.errors import RunError
@@ -42,6 +43,12 @@ _NO_ACCURACY = "unsupported format string passed to NoneType.__format__"
 
 # The check on Jetson asks a computer of NVIDIA's, and takes this where that does not answer (code/main.py).
 _MADE_UP = re.compile(r"Accuracy:\s*mean = 1\.0+\b")
+
+# What metadata.json says, as JSON.
+_VERDICTS: Mapping[Mode, Mapping[str, Literal["PASSED", "FAILED", "VALID", "INVALID"]]] = {
+    "AccuracyOnly": {"true": "PASSED", "false": "FAILED"},
+    "PerformanceOnly": {'"VALID"': "VALID", '"INVALID"': "INVALID"},
+}
 
 _WORKLOAD_SETTINGS = {"c": "custom", "t": "triton", "h": "hetero"}
 
@@ -78,21 +85,21 @@ class Report:
 
     def _performance(self, failure: RunError | None) -> Statement:
         text = self._summary(PERFORMANCE_SUMMARY)
-        match = _RESULT.fullmatch(text) if text is not None else None
-        if match is not None and failure is None:
-            return Statement(verdict=_verdict(match), text=text or "")
-        if failure is not None and _NOTHING_TO_PRINT not in str(failure):
+        if failure is not None and (text is not None or _NOTHING_TO_PRINT not in str(failure)):
             raise failure
         if text is None:
-            raise self._unmatched(PERFORMANCE_SUMMARY) from failure
-        raise self._unknown(text, PERFORMANCE_SUMMARY)
+            raise self._unmatched(self.log_dir / PERFORMANCE_SUMMARY) from failure
+        match = _RESULT.fullmatch(text)
+        if match is None:
+            raise self._unknown(text, PERFORMANCE_SUMMARY)
+        return Statement(verdict=_verdict(match), text=text)
 
     def _accuracy(self, failure: RunError | None) -> Statement:
         if failure is not None:
             return self._failed(failure)
         text = self._summary(ACCURACY_SUMMARY)
         if text is None:
-            raise self._unmatched(ACCURACY_SUMMARY)
+            raise self._unmatched(self.log_dir / ACCURACY_SUMMARY)
         match = _ACCURACY.fullmatch(text)
         if match is None:
             raise self._unknown(text, ACCURACY_SUMMARY)
@@ -100,7 +107,7 @@ class Report:
 
     def _failed(self, failure: RunError) -> Statement:
         """Recover what v2.0 writes nowhere: it stops at the first accuracy that is too low."""
-        said = _text(self.log_dir / STDOUT)
+        said = f"{self._text(self.log_dir / STDOUT)}\n{failure}"
         found = [match for match in _ACCURACY.finditer(said) if match["verdict"] == "FAILED"]
         if found:
             return _accuracy(found[-1])
@@ -111,28 +118,38 @@ class Report:
             ) from failure
         if _NOTHING_TO_PRINT not in str(failure):
             raise failure
-        raise self._unmatched(ACCURACY_SUMMARY) from failure
+        raise self._unmatched(self.log_dir / ACCURACY_SUMMARY) from failure
 
     def _metadata(self, failure: RunError | None) -> Statement:
         path = self._logs / METADATA
-        content = _json(path)
+        content = self._json(path)
         if content is None:
-            raise failure or self._unmatched(METADATA)
+            raise failure or self._unmatched(path)
         self._check_configuration(content)
-        text = str(content.get("summary_string"))
         key = "accuracy_pass" if self.mode == "AccuracyOnly" else "result_validity"
-        known = {True: "PASSED", False: "FAILED", "VALID": "VALID", "INVALID": "INVALID"}
-        verdict: Any = known.get(content.get(key))
+        said = json.dumps(content.get(key))
+        verdict = _VERDICTS[self.mode].get(said)
         if verdict is None:
-            found = json.dumps(content.get(key))
-            raise EvidenceError(f"{key}: the harness says {found}", place=self._place(path))
+            raise EvidenceError(f"{key}: the harness says {said}", place=self._place(path))
         if failure is not None and verdict != "FAILED":
             raise failure
+        accuracy, threshold = self._compared(content) if self.mode == "AccuracyOnly" else (None, None)
+        text = str(content.get("summary_string") or f"{key}: {said}")
+        return Statement(verdict=verdict, text=text, accuracy=accuracy, threshold=threshold)
+
+    def _compared(self, content: dict[str, Any]) -> tuple[float | None, float | None]:
+        """Return accuracy and threshold; None where there are several, or none."""
         values = content.get("accuracy")
-        alone = values[0] if isinstance(values, list) and len(values) == 1 else {}
-        return Statement(
-            verdict=verdict, text=text, accuracy=alone.get("value"), threshold=alone.get("threshold")
-        )
+        if not isinstance(values, list) or len(values) != 1:
+            return None, None
+        alone = values[0] if isinstance(values[0], dict) else {}
+        accuracy, threshold = alone.get("value"), alone.get("threshold")
+        if not isinstance(accuracy, int | float) or not isinstance(threshold, int | float):
+            raise EvidenceError(
+                f"accuracy: found {json.dumps(values[0])}, allowed: an object with value and threshold",
+                place=self._place(self._logs / METADATA),
+            )
+        return accuracy, threshold
 
     def _check_configuration(self, content: dict[str, Any]) -> None:
         """Refuse a result that is of another configuration."""
@@ -145,30 +162,52 @@ class Report:
 
     def _summary(self, name: str) -> str | None:
         """Return what a summary of the whole run says of this case, None where it says nothing."""
-        content = _json(self.log_dir / name)
+        content = self._json(self.log_dir / name)
         of_config = content.get(self.names.config) if content is not None else None
         text = of_config.get(self.names.benchmark) if isinstance(of_config, dict) else None
         return str(text) if text is not None else None
 
     def _check_made_up(self) -> None:
         path = self._logs / ACCURACY
-        if self.bare and self.names.benchmark == "3d-unet" and _MADE_UP.search(_text(path)):
+        if self.bare and self.names.benchmark == "3d-unet" and _MADE_UP.search(self._text(path)):
             raise EvidenceError(
                 "the accuracy was not checked: the harness made up 1.000",
                 hint="it could not reach the computer that checks it",
                 place=self._place(path),
             )
 
-    def _unmatched(self, missing: str) -> UnmatchedError:
+    def _unmatched(self, missing: Path) -> UnmatchedError:
         return UnmatchedError(
             f"the harness ran nothing: no result of {self.names.benchmark} {self.names.config}",
-            place=Place(path=missing),
+            place=self._place(missing),
             hint=f"does it know this machine? It says so in {self.log_dir.name}/{STDOUT}; "
             "see scripts/custom_systems of its tree",
         )
 
     def _unknown(self, text: str, name: str) -> EvidenceError:
-        return EvidenceError(f"{self.names.config}: the harness says '{text}'", place=Place(path=name))
+        place = self._place(self.log_dir / name)
+        return EvidenceError(f"{self.names.config}: the harness says '{text}'", place=place)
+
+    def _json(self, path: Path) -> dict[str, Any] | None:
+        """Return an object that a file holds, None where there is none."""
+        if not path.exists():
+            return None
+        try:
+            content = json.loads(self._text(path))
+        except ValueError as error:
+            raise EvidenceError(f"not JSON: {error}", place=self._place(path)) from error
+        if not isinstance(content, dict):
+            raise EvidenceError("not an object", place=self._place(path))
+        return content
+
+    def _text(self, path: Path) -> str:
+        """Return what a file holds, nothing where there is none."""
+        try:
+            return path.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            raise EvidenceError(f"cannot be read: {error.strerror}", place=self._place(path)) from error
 
     def _place(self, path: Path) -> Place:
         return Place(path=str(path.relative_to(self.log_dir.parent)))
@@ -196,23 +235,3 @@ def _config_name(content: dict[str, Any]) -> str | None:
     power = {"p": "MaxP", "q": "MaxQ"}[code[2]]
     workload = f"{_WORKLOAD_SETTINGS[code[1]]}_{level}_{power}"
     return f"{content.get('system_name')}-{workload}-{content.get('scenario')}"
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return ""
-
-
-def _json(path: Path) -> dict[str, Any] | None:
-    """Return an object that a file holds, None where there is no file. Raises EvidenceError for another."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise EvidenceError(f"not JSON: {error}", place=Place(path=path.name)) from error
-    if not isinstance(content, dict):
-        raise EvidenceError("not an object", place=Place(path=path.name))
-    return content
