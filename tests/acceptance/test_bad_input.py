@@ -67,7 +67,9 @@ def test_matrix_that_is_wrong_is_refused_under_xdist_too(any_session: Session) -
     result = any_session.run("--mlperf-output", "out")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: matrices/matrix.yaml:1: round: found 'v9', allowed: v2.0, v4.1, v5.1"])
+    result.stderr.fnmatch_lines(
+        ["ERROR: matrices/matrix.yaml:1: round: found 'v9', allowed: v2.0, v4.1, v5.1"]
+    )
     assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
     assert not (any_session.pytester.path / "out").exists()
 
