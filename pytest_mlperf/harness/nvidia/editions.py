@@ -26,6 +26,7 @@ class Edition:
     results:       `summaries` beside the logs of a session, or `metadata` beside the logs of each run
     bare:          systems that run without Docker
     by_level:      a configuration is asked for by harness type, target and power, not by a word
+    triton_named:  whether the system's name says Triton
     """
 
     least_driver: str | None
@@ -33,6 +34,7 @@ class Edition:
     results: Literal["summaries", "metadata"]
     bare: tuple[str, ...]
     by_level: bool = False
+    triton_named: bool = True
 
     def suffix(self, harness: str) -> str:
         """Return what stands behind the system id: `_TRT_Triton`."""
@@ -62,5 +64,6 @@ EDITIONS: Mapping[str, Edition] = {
         results="metadata",
         bare=(),
         by_level=True,
+        triton_named=False,
     ),
 }
