@@ -12,13 +12,12 @@ from docker.types import DeviceRequest
 from installed import Installed
 from sessions import CONFTEST, MATRIX, SUITE, Session
 
+from tests.containers import needed
 from tests.nvidia import tree
 from tests.nvml import stand_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-USUAL_SOCKET = Path("/var/run/docker.sock")
 
 
 def _project(pytester: pytest.Pytester, neighbours: tuple[str, ...]) -> Session:
@@ -44,33 +43,29 @@ def any_session(request: pytest.FixtureRequest, pytester: pytest.Pytester) -> Se
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[Any]:
+def gpu_engine(engine_client: Any) -> Any:
     """An engine that gives containers the GPUs they ask for, and has the image that the tree is built on."""
-    if not (os.environ.get("DOCKER_HOST") or USUAL_SOCKET.exists()):
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("needs a container engine (.ci/docker start)")
-    client = docker.from_env()
-    tree.make_base_image(client)
+    tree.make_base_image(engine_client)
     request = DeviceRequest(device_ids=["GPU-0"], capabilities=[["gpu"]])
-    asking = client.containers.create(tree.BASE_IMAGE, ["true"], device_requests=[request])
+    asking = engine_client.containers.create(tree.BASE_IMAGE, ["true"], device_requests=[request])
     try:
         asking.start()
     except docker.errors.APIError as error:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"needs an engine with GPUs: {error}")
+        needed("an engine that is asked for GPUs", command=f".ci/docker start; {error}")
     finally:
         asking.remove(force=True)
-    yield client
-    for image in client.images.list("mlperf-inference"):
-        for tag in image.tags:
-            client.images.remove(tag, force=True)
-    client.close()
+    return engine_client
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory, client: Any) -> Installed:
+def installed(tmp_path_factory: pytest.TempPathFactory, gpu_engine: Any) -> Iterator[Installed]:
     """A checkout that all tests of this module use, one after the other."""
     scratch = tmp_path_factory.mktemp("scratch")
     checkout = tree.write(tmp_path_factory.mktemp("v2.0"), tree.DGX_A100_40GB)
-    return Installed(tree=checkout, scratch=scratch, client=client)
+    installed = Installed(tree=checkout, scratch=scratch, client=gpu_engine)
+    yield installed
+    for tag in installed.tags():
+        gpu_engine.images.remove(tag, force=True)
 
 
 @pytest.fixture(scope="module")
@@ -80,12 +75,17 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def machine(
-    session: Session, installed: Installed, library: Path, monkeypatch: pytest.MonkeyPatch
+    session: Session,
+    installed: Installed,
+    library: Path,
+    engine_gate: object,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Session]:
     """A session on a machine with eight A100 of 40 GB, where NVIDIA's harness is."""
+    del engine_gate
     for name, value in stand_in.environment("nd96asr-v4", library).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("MLPERF_SCRATCH_PATH", str(installed.scratch))
     yield session
     tree.know(installed.tree, tree.DGX_A100_40GB)
-    assert installed.containers() == []
+    assert installed.containers(session) == []

@@ -36,5 +36,13 @@ class Installed:
     def targets_since(self, before: int) -> list[str]:
         return [line.split()[0] for line in self.calls[before:]]
 
-    def containers(self) -> list[Any]:
-        return list(self.client.containers.list(all=True, filters={"label": "pytest-mlperf.case"}))
+    def containers(self, session: Session) -> list[str]:
+        """Return the containers of the sessions of a project that are there."""
+        found = self.client.containers.list(all=True, filters={"label": SESSION})
+        here = str(session.pytester.path)
+        return [container.name for container in found if container.labels[SESSION].startswith(here)]
+
+    def tags(self) -> list[str]:
+        """Return the images that were made from this checkout."""
+        made = [tag for image in self.client.images.list("mlperf-inference") for tag in image.tags]
+        return [tag for tag in made if source_tag(self.tree) in tag]

@@ -112,4 +112,4 @@ def test_sessions_that_are_killed_lose_nothing(machine: Session, installed: Inst
     result = machine.run(*installed.options, "--mlperf-output", "last", *resumed(before))
     result.assert_outcomes(passed=CASES)
     assert {case: runs(installed, case) for case in finished} == finished
-    assert installed.containers() == []
+    assert installed.containers(machine) == []
