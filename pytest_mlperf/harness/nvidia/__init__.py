@@ -6,6 +6,7 @@ started, and `statement` what it says at the end.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -93,6 +94,7 @@ class Nvidia:
             edition=EDITIONS[case.round],
             tree=self.installation.trees[case.round].absolute(),
             scratch=scratch.absolute(),
+            user_id=os.getuid(),
             placement=placement,
         )
         report = Report(

@@ -7,6 +7,7 @@ matrix says and no more. Source: mlcommons/inference_results_v2.0, closed/NVIDIA
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,7 @@ class Stages:
     """The steps of one case.
 
     tree, scratch: absolute folders of this machine
+    user_id:       of whoever runs them; root has no image with a user
     """
 
     case: Case
@@ -55,6 +57,7 @@ class Stages:
     edition: Edition
     tree: Path
     scratch: Path
+    user_id: int
     placement: Placement
 
     def steps(self, log_dir: Path) -> Iterator[Command]:
@@ -74,13 +77,14 @@ class Stages:
 
     @property
     def tag(self) -> str:
-        """Tag of the images that are made here (DOCKER_TAG)."""
-        return f"pytest-mlperf-{self.case.round}-{os.getuid()}"
+        """Tag of the images that are made here (DOCKER_TAG), of this user and this tree alone."""
+        tree = hashlib.sha256(str(self.tree).encode()).hexdigest()[:8]
+        return f"pytest-mlperf-{self.case.round}-{self.user_id}-{tree}"
 
     @property
     def image(self) -> str:
         """Image that the steps run in. The tree's own one with a user cannot be made for root."""
-        return f"mlperf-inference:{self.tag}" + ("-latest" if os.getuid() == 0 else "")
+        return f"mlperf-inference:{self.tag}" + ("-latest" if self.user_id == 0 else "")
 
     def _images(self) -> Iterator[Command]:
         source = self._source(*_DOCKER)
@@ -89,7 +93,7 @@ class Stages:
         yield self._on_host(
             "build_docker", "NO_BUILD=1", tag, stamp=self._stamp("build_docker", image=base, source=source)
         )
-        if os.getuid() != 0:
+        if self.user_id != 0:
             stamp = self._stamp("docker_add_user", image=self.image, source=source)
             yield self._on_host("docker_add_user", tag, stamp=stamp)
 
