@@ -12,7 +12,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_mlperf.errors import Place, RunError
 from pytest_mlperf.executor import limit
@@ -92,12 +92,14 @@ class Runner:
             image = self._image(step)
             inputs = {**stamp.inputs, **({IMAGE: image} if image is not None else {})}
             before = _read(stamp.path)
-            why = _changed(before.get("inputs", {}), inputs) or self._gone(stamp) if before else None
+            why = (_changed(before.inputs, inputs) or self._gone(stamp)) if before else None
             if before and why is None:
-                return Step(name=step.name, image=image, done_at=before.get("done_at"))
-            stamp.path.unlink(missing_ok=True)
+                return Step(name=step.name, image=image, done_at=before.done_at)
+            with _remembering(step, stamp):
+                stamp.path.unlink(missing_ok=True)
             done = self._run(step, folder)
-            _write(stamp.path, inputs)
+            with _remembering(step, stamp):
+                _write(stamp.path, inputs)
         return replace(done, why=why)
 
     def _gone(self, stamp: Stamp) -> str | None:
@@ -126,14 +128,9 @@ class Runner:
     def _alone(self, step: Command, stamp: Stamp) -> Iterator[None]:
         """Wait until nobody else does a stage of the same folder of stamps."""
         folder = stamp.path.parent
-        try:
+        with _remembering(step, stamp):
             folder.mkdir(parents=True, exist_ok=True)
             gate = (folder / ".lock").open("a")
-        except OSError as error:
-            raise RunError(
-                f"step '{step.name}': cannot remember that it was done: {error.strerror}",
-                place=Place(path=str(folder)),
-            ) from error
         with gate:
             try:
                 fcntl.flock(gate, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -144,19 +141,39 @@ class Runner:
             yield
 
 
+@contextmanager
+def _remembering(step: Command, stamp: Stamp) -> Iterator[None]:
+    """Raise RunError where the folder of stamps cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(
+            f"step '{step.name}': cannot remember that it was done: {error.strerror}",
+            place=Place(path=str(stamp.path.parent)),
+        ) from error
+
+
 def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> str | None:
     """Return how inputs differ from those of before, None where they do not."""
     names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     return "; ".join(f"{n}: {now.get(n, 'none')}, was {before.get(n, 'none')}" for n in names) or None
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """Return what a stamp says; nothing where there is none, or none that can be read."""
+@dataclass(frozen=True, kw_only=True)
+class _Done:
+    """What a stamp says."""
+
+    done_at: str
+    inputs: Mapping[str, str]
+
+
+def _read(path: Path) -> _Done | None:
+    """Return what a stamp says; None where there is none, or none that can be read."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+        return _Done(done_at=str(content["done_at"]), inputs=dict(content["inputs"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _write(path: Path, inputs: Mapping[str, str]) -> None:
