@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import docker
@@ -18,6 +16,7 @@ from tests.nvml import stand_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 def _project(pytester: pytest.Pytester, neighbours: tuple[str, ...]) -> Session:
