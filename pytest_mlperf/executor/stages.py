@@ -90,7 +90,7 @@ class Runner:
     def _stage(self, step: Command, stamp: Stamp, folder: Path) -> Step:
         with self._alone(step, stamp):
             image = self._image(step)
-            inputs = {**stamp.inputs, **({IMAGE: image} if image is not None else {})}
+            inputs = {**stamp.inputs, **({IMAGE: image} if image is not None and stamp.of_image else {})}
             before = _read(stamp.path)
             why = (_changed(before.inputs, inputs) or self._gone(stamp)) if before else None
             if before and why is None:

@@ -45,14 +45,16 @@ class Container:
 class Stamp:
     """What makes a step a stage, whose result outlasts the case: it is not done again for the same inputs.
 
-    path:    of the file that remembers for what it was done; one of a folder of stamps is done at a time
-    inputs:  what the result depends on, by name; the image of its container is always one of them
-    image:   that the stage makes: where it is missing, the stage is done again
-    folder:  that the stage fills: likewise where it is missing or empty
+    path:      of the file that remembers for what it was done; one of a folder of stamps is done at a time
+    inputs:    what the result depends on, by name
+    of_image:  whether the image of its container is one of them; data is the same in any image
+    image:     that the stage makes: where it is missing, the stage is done again
+    folder:    that the stage fills: likewise where it is missing or empty
     """
 
     path: Path
     inputs: Mapping[str, str]
+    of_image: bool = True
     image: str | None = None
     folder: Path | None = None
 

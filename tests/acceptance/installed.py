@@ -43,7 +43,7 @@ class Installed:
 
     def containers(self, session: Session) -> list[str]:
         """Return the containers of the sessions of a project that are there."""
-        found = self.client.containers.list(all=True, filters={"label": SESSION})
+        found = self.client.containers.list(all=True, ignore_removed=True, filters={"label": SESSION})
         here = str(session.pytester.path)
         return [container.name for container in found if container.labels[SESSION].startswith(here)]
 

@@ -54,7 +54,7 @@ class Boxed:
 
     def containers(self, output: str = "out") -> list[Any]:
         label = f"{SESSION}={self.session.pytester.path / output / 'cases'}"
-        return list(self.client.containers.list(all=True, filters={"label": label}))
+        return list(self.client.containers.list(all=True, ignore_removed=True, filters={"label": label}))
 
     @contextmanager
     def running(self, *options: str, output: str = "out") -> Iterator[subprocess.Popen[bytes]]:

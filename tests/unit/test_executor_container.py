@@ -90,7 +90,7 @@ class Rig:
     def left(self) -> list[Any]:
         """Return the containers of this folder that are there."""
         label = f"{SESSION}={self.folder.parent}"
-        return list(self.client.containers.list(all=True, filters={"label": label}))
+        return list(self.client.containers.list(all=True, ignore_removed=True, filters={"label": label}))
 
     def running(self) -> Any:
         """Wait for a container of this folder to run, and for its first word."""

@@ -234,7 +234,7 @@ def test_a_value_that_is_no_number_is_an_error(value: Any, story: Story, make_ca
 def test_a_harness_that_fails_is_an_error(story: Story, make_case: MakeCase) -> None:
     record = story.run(make_case(), Scripted(code=7))
     assert (record.ending, record.verdict) == ("error", None)
-    assert str(record.reason).startswith("stderr.txt: step 'run' exited with 7 after ")
+    assert str(record.reason).startswith("stdout.txt: step 'run' exited with 7 after ")
     assert record.folder is not None
 
 

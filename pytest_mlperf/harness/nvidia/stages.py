@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_mlperf.errors import RunError
 from pytest_mlperf.harness import Command, Container, Mount, Stamp
 from pytest_mlperf.harness.nvidia.source import fingerprint
 
@@ -107,7 +108,7 @@ class Stages:
         ):
             name = f"{target}-{benchmark}"
             path = self.scratch / STAMPS / self.case.round / f"{name}.json"
-            stamp = Stamp(path=path, inputs={"source": source})
+            stamp = Stamp(path=path, inputs={"source": source}, of_image=False)
             yield self._make(target, f"BENCHMARKS={benchmark}", stamp=stamp, online=online)
 
     def _engines(self) -> Command:
@@ -141,6 +142,12 @@ class Stages:
     def _settings(self) -> Iterator[str]:
         settings, scenario = self.case.settings, self.case.scenario
         if settings.target_qps is not None:
+            if scenario == "Server" and settings.target_qps % 1:
+                raise RunError(
+                    f"target_qps: found {settings.target_qps:g}, allowed in Server: a whole number",
+                    place=self.case.place,
+                    hint="NVIDIA's harness takes no other",
+                )
             yield f"--{_QPS[scenario]}={settings.target_qps:.15g}"
         if settings.expected_latency_ms is not None:
             yield f"--{_LATENCY[scenario]}={round(settings.expected_latency_ms * 1e6)}"
