@@ -51,7 +51,7 @@ class Run:
         return self.folder / OUTPUT / str(self.records[name]["folder"])
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def runs() -> dict[str, Run | None]:
     """The sessions so far; None is one that did not end in order, and is not tried again."""
     return {}

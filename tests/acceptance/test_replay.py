@@ -39,7 +39,7 @@ def _judged(output: Path) -> dict[str, dict[str, Any]]:
     return {r["case"]["id"]: {key: r[key] for key in KEPT} for r in records if r["folder"]}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Run LoadGen once for the tests below."""
     output = tmp_path_factory.mktemp("real") / "out"

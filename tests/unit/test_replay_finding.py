@@ -175,7 +175,11 @@ def test_a_record_that_is_none_is_an_error(text: str, tmp_path: Path, make_case:
         ({"benchmark": "3d-unet", "accuracy": "99.9"}, "A2x2_TRT/3d-unet-99.9/Offline"),
         ({"benchmark": "resnet50", "scenario": "Server"}, "A2x2_TRT/resnet50/Server"),
         (
-            {"metric_name": "Orin_TRT_Triton_MaxQ-triton_k_99_MaxQ-Offline-AccuracyMode"},
+            {
+                "metric_name": "Orin_TRT_Triton_MaxQ-triton_k_99_MaxQ-Offline-AccuracyMode",
+                "harness": "triton",
+                "power": "MaxQ",
+            },
             f"Orin_TRT_Triton_MaxQ/{TREE[9:]}",
         ),
     ],

@@ -42,6 +42,7 @@ def test_a_file_is_a_header_records_and_a_footer(tmp_path: Path, make_record: Ma
             "pytest_mlperf": __version__,
             "started_at": STARTED_AT,
             "inventory": {"devices": []},
+            "goes_on": None,
         }
     }
     assert [from_json(line["record"]) for line in lines] == records
