@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
-from pytest_mlperf import rounds
+from pytest_mlperf import process, rounds
 from pytest_mlperf.errors import HostError
 from pytest_mlperf.executor import Execute, Terms, local
 from pytest_mlperf.executor.container import Containers
@@ -55,6 +56,13 @@ def execute(step: Command, folder: Path, terms: Terms) -> None:
     """Run a step where its harness wants it: in the container that it names, or as a process."""
     run = EXECUTORS["local" if step.container is None else "container"]
     run(step, folder, terms)
+
+
+def end_orphans() -> None:
+    """End the programs and containers of processes of this user that were killed."""
+    process.reap()
+    with suppress(HostError):  # no engine, no containers
+        CONTAINERS.reap()
 
 
 def vocabularies(harnesses: Mapping[str, Harness]) -> Callable[[str], Vocabulary]:

@@ -1,7 +1,8 @@
 """Child processes: the only module that starts any.
 
-A child leads a process group of its own and carries a mark in its environment, which its children inherit,
-so that it can be ended with everything it started, also what made a session of its own.
+A child leads a process group of its own and carries two marks in its environment, which its children inherit:
+one of its own, so that it can be ended with everything it started, also what made a session of its own; and
+that of its owner, so that it can be ended by others when that was killed.
 """
 
 from __future__ import annotations
@@ -21,10 +22,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from pytest_mlperf.ownership import from_label, this_process
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 _MARK = "PYTEST_MLPERF_CHILD"
+_OWNER = "PYTEST_MLPERF_OWNER"
 _DEFERRED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PR_SET_PDEATHSIG = 1
 _PAUSE_S = 0.01
@@ -71,7 +75,7 @@ def run(child: Child, *, time_limit_s: float) -> Exit:
     with child.stdout.open("ab") as stdout, child.stderr.open("ab") as stderr, _deferred() as release:
         process = subprocess.Popen(  # noqa: S603  the program is the harness's own, without a shell
             child.argv,
-            env={**child.env, _MARK: mark.partition("=")[2]},
+            env={**child.env, _MARK: mark.partition("=")[2], _OWNER: this_process().to_label()},
             cwd=child.cwd,
             stdin=subprocess.DEVNULL,
             stdout=stdout,
@@ -87,7 +91,7 @@ def run(child: Child, *, time_limit_s: float) -> Exit:
             # Before the process is reaped: until then nobody else can have its number.
             _kill_group(process.pid)
             process.wait()
-            _kill_marked(mark.encode())
+            _kill_all(lambda: _marked(mark.encode()))
     return _exit(process.returncode, timed_out=timed_out, duration_s=time.monotonic() - started)
 
 
@@ -116,6 +120,11 @@ def _deferred() -> Iterator[Callable[[], None]]:
         yield release
     finally:
         release()
+
+
+def reap() -> int:
+    """Kill what children of processes of this user that were killed left, and return how many (Linux)."""
+    return len(_kill_all(_orphans))
 
 
 def signal_children(number: signal.Signals) -> None:
@@ -196,23 +205,37 @@ def _kill_group(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-def _kill_marked(mark: bytes) -> None:
-    """Kill what left the process group, until a look around finds nothing new (Linux)."""
+def _kill_all(found: Callable[[], Iterable[int]]) -> set[int]:
+    """Kill processes until a look around finds nothing new, and return their numbers."""
     known: set[int] = set()
-    while marked := set(_marked(mark)) - known:
-        known |= marked
-        for pid in marked:
+    while new := set(found()) - known:
+        known |= new
+        for pid in new:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(_PAUSE_S)
+    return known
 
 
 def _marked(mark: bytes) -> Iterator[int]:
-    for environment in Path("/proc").glob("[0-9]*/environ"):
+    return (pid for pid, words in _environments() if mark in words)
+
+
+def _orphans() -> Iterator[int]:
+    me, name = this_process(), f"{_OWNER}=".encode()
+    for pid, words in _environments():
+        for word in words:
+            owner = from_label(word[len(name) :].decode(errors="replace")) if word.startswith(name) else None
+            if owner is not None and me.outlived(owner):
+                yield pid
+
+
+def _environments() -> Iterator[tuple[int, list[bytes]]]:
+    """Give the processes of this machine that can be looked at, each with its environment (Linux)."""
+    for path in Path("/proc").glob("[0-9]*/environ"):
         # A process may be gone by the time it is looked at, or be of another user.
         with contextlib.suppress(OSError):
-            if mark in environment.read_bytes().split(b"\0"):
-                yield int(environment.parent.name)
+            yield int(path.parent.name), path.read_bytes().split(b"\0")
 
 
 def _exit(returncode: int, *, timed_out: bool, duration_s: float) -> Exit:

@@ -76,4 +76,4 @@ class CommandTemplate:
     accuracy_pattern: str | None
     container: ContainerTemplate | None
     words: Words = field(hash=False)
-    place: Place
+    place: Place = field(compare=False)

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_mlperf import process
 from pytest_mlperf.placement import register
 from pytest_mlperf.placement.entry import Entry, greet, read
 from pytest_mlperf.placement.notice import Holder, holder, reason
@@ -28,6 +29,8 @@ __all__ = ["Holder", "Lease", "Request", "check_folder", "holders", "lease"]
 
 _NOTICE_AFTER_S = 10.0
 _NOTICE_AGAIN_S = 600.0
+_REAP_AFTER_S = 1.0
+_REAP_AGAIN_S = 10.0
 
 # One that waits glances at the names in the folder, and looks into the files when one that it saw is gone.
 # A death leaves its name there, and who gets devices may leave others free: it looks every tenth time, too.
@@ -160,12 +163,17 @@ def _wait(
 ) -> tuple[tuple[str, ...], float]:
     """Return the devices that were granted, and how long that took."""
     started = time.monotonic()
+    reap_after_s = _REAP_AFTER_S
     glances = itertools.cycle(range(_GLANCES_A_LOOK))
     while True:
         devices = turn.take() if next(glances) == 0 or turn.someone_left() else None
         if devices is not None:
             return devices, time.monotonic() - started
         waited_s = time.monotonic() - started
+        if waited_s >= reap_after_s:
+            # What a killed session left has inherited its lease.
+            process.reap()
+            reap_after_s += _REAP_AGAIN_S
         if tell is not None and waited_s >= tell_after_s:
             tell(turn.reason(waited_s))
             tell_after_s += _NOTICE_AGAIN_S

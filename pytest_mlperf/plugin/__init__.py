@@ -257,8 +257,12 @@ def pytest_xdist_node_collection_finished(node: pytest.Item, ids: list[str]) -> 
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: pytest.Item) -> None:
-    """Stop when a worker of xdist could not load the matrices."""
+def pytest_testnodedown(node: pytest.Item, error: object) -> None:
+    """End what a worker of xdist left that died; stop when one could not load the matrices."""
+    if error and node.config.pluginmanager.has_plugin("pytest_mlperf.session"):
+        from pytest_mlperf import catalogue  # noqa: PLC0415  awake already
+
+        catalogue.end_orphans()
     problems = getattr(node, "workeroutput", {}).get("mlperf_problems")
     if problems:
         raise pytest.UsageError(problems)

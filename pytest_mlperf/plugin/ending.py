@@ -40,7 +40,6 @@ class Ending:
 
     config: pytest.Config
     live: Live
-    _session: pytest.Session | None = None
     _told: str | None = None
     _in_phase: bool = False
     _heard: list[signal.Signals] = field(default_factory=list)
@@ -66,20 +65,23 @@ class Ending:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
         """Let the case that runs here be ended."""
-        with self._phase(item):
+        del item
+        with self._phase():
             return (yield)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         """Let the test be ended."""
-        with self._phase(item):
+        del item
+        with self._phase():
             return (yield)
 
     @contextlib.contextmanager
-    def _phase(self, item: pytest.Item) -> Iterator[None]:
-        self._session = item.session
+    def _phase(self) -> Iterator[None]:
         self._in_phase = True
         try:
+            if self._told:  # between two phases
+                pytest.fail(self._told, pytrace=False)
             yield
         finally:
             self._in_phase = False
@@ -95,8 +97,9 @@ class Ending:
         if distributed is not None:
             distributed.shouldstop = self._told
             process.signal_children(signal.SIGTERM)
-        if self._session is not None:
-            self._session.shouldstop = self._told
+        session = self.config.pluginmanager.getplugin("session")
+        assert session is not None, "the name under which pytest registers it"
+        session.shouldstop = self._told
         if self._in_phase:
             running = self.live.running
             during = f" in {running.state}" if running else ""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_mlperf import process
 from pytest_mlperf.errors import HostError
 from pytest_mlperf.hardware.matching import Match
 from pytest_mlperf.matrix import Case
@@ -84,6 +85,7 @@ class Session:
     def _open(self) -> RecordFile:
         if self.file is None:
             self._check_leases()
+            process.reap()
             folder = output.make(self.config)
             now = datetime.now(timezone.utc).isoformat(timespec="seconds")
             resume = self.suite.resume

@@ -151,7 +151,7 @@ def test_container_that_a_kill_left_is_removed_by_the_next_session(boxed: Boxed)
     with boxed.running("-p", "no:xdist", output="other") as live:
         assert not boxed.containers()
         said = (boxed.session.pytester.path / "said.txt").read_text(encoding="utf-8")
-        assert f"\nremoved what killed sessions left: {orphan.name}\n" in said
+        assert f"\nremoved what killed processes left: {orphan.name}\n" in said
         boxed.write(COPY)
         result = boxed.session.run("--mlperf-output=third")
         result.assert_outcomes(passed=1)

@@ -27,6 +27,7 @@ include: [{benchmark: good}, {benchmark: slow}, {benchmark: bad}]
 """
 SLOW = "slow-CPU_SCRIPT-scripted_k_99_MaxP-Offline-PerformanceMode"
 END_S = 5
+SLOW_S = 60
 
 
 @contextmanager
@@ -118,6 +119,52 @@ def test_workers_end_with_the_session_that_was_killed(session: Session) -> None:
 
         assert gone(folder, within_s=END_S)
         assert gone(session.pytester.path, within_s=4 * END_S)
+
+
+@pytest.mark.parametrize("hook", ["collection_finish", "runtest_logstart"])
+def test_session_that_is_told_between_its_cases_runs_none_more(any_session: Session, hook: str) -> None:
+    conftest = any_session.pytester.path / "conftest.py"
+    text = conftest.read_text(encoding="utf-8")
+    told = f"""
+def pytest_{hook}():
+    import os, signal
+    os.kill(os.getpid(), signal.SIGTERM)
+"""
+    conftest.write_text(text + told, encoding="utf-8")
+    any_session.write_matrix(MATRIX)
+    started = time.monotonic()
+    result = any_session.run("--mlperf-output", "out")
+    assert time.monotonic() - started < SLOW_S
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    if (any_session.pytester.path / "out").exists():
+        assert "footer" in any_session.lines()[-1]
+        assert not {record["ending"] for record in any_session.records().values()} & {"pass", "fail"}
+
+
+def test_programs_of_a_killed_session_are_ended_by_the_next(session: Session) -> None:
+    folder = session.pytester.path / "out" / "cases" / SLOW
+    with running(session, "-p", "no:xdist") as process:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert programs(folder)
+
+    result = session.run("-p", "no:xdist", "-k", "good", "--mlperf-output", "next")
+    result.assert_outcomes(passed=1, deselected=2)
+    assert not programs(folder)
+
+
+def test_programs_of_a_killed_worker_are_ended_by_its_session(session: Session) -> None:
+    folder = session.pytester.path / "out" / "cases" / SLOW
+    with running(session, "-n2") as process:
+        (program,) = programs(folder)
+        status = Path(f"/proc/{program}/stat").read_text(encoding="utf-8")
+        os.kill(int(status.rpartition(")")[2].split()[1]), signal.SIGKILL)
+
+        assert gone(folder, within_s=END_S)
+        assert process.wait(timeout=60) == pytest.ExitCode.TESTS_FAILED
+
+    endings = {record["case"]["benchmark"]: record["ending"] for record in session.records().values()}
+    assert endings == {"good": "pass", "slow": "error", "bad": "fail"}
 
 
 def test_handler_of_somebody_else_is_left_alone(session: Session) -> None:

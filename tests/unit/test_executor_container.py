@@ -24,13 +24,14 @@ import pytest
 
 from pytest_mlperf.errors import ConfigurationError, HostError, RunError
 from pytest_mlperf.executor import Limit, Terms, limit
-from pytest_mlperf.executor.container import CASE, SESSION, Containers, owner
+from pytest_mlperf.executor.container import CASE, SESSION, Containers, reaping
 from pytest_mlperf.executor.container.connection import refusals
 from pytest_mlperf.executor.container.options import options
 from pytest_mlperf.executor.container.output import Output
 from pytest_mlperf.executor.ending import STDERR, STDOUT
 from pytest_mlperf.hardware import Device, Engine, engine
 from pytest_mlperf.harness import Command, Container, Mount
+from pytest_mlperf.ownership import this_process
 from tests.containers import needed
 from tests.unit import container_owner
 
@@ -123,8 +124,8 @@ def rig(engine_client: Any, busybox_image: str, engine_gate: object, tmp_path: P
 
 def owned(rig: Rig, *, device_requests: Sequence[Any] = (), **changes: Any) -> Any:
     """Make a container that says to be of this process, but for some changes."""
-    label = replace(owner.this_process(), **changes).to_label()
-    labels = {owner.LABEL: label, SESSION: str(rig.folder.parent)}
+    label = replace(this_process(), **changes).to_label()
+    labels = {reaping.LABEL: label, SESSION: str(rig.folder.parent)}
     return rig.client.containers.create(
         rig.image, entrypoint=["true"], labels=labels, device_requests=list(device_requests)
     )
@@ -342,7 +343,7 @@ def test_a_container_says_whose_it_is(rig: Rig) -> None:
     assert re.fullmatch(r"pytest-mlperf-case-A2_TRT_99\.9-[0-9a-f]{8}", name)
     assert labels[CASE] == rig.folder.name
     assert labels[SESSION] == str(rig.folder.parent)
-    assert json.loads(labels[owner.LABEL]) == asdict(owner.this_process())
+    assert json.loads(labels[reaping.LABEL]) == asdict(this_process())
     assert [mount["Source"] for mount in attributes["Mounts"]] == [str(rig.folder)]
 
 
@@ -392,13 +393,13 @@ def test_who_was_killed_is_reaped_by_the_next(rig: Rig, tmp_path: Path) -> None:
         rig.execute(
             "true", container=Container(image=rig.image), containers=containers, notice=notices.append
         )
-    assert notices == [f"removed what killed sessions left: {orphan.name}"]
+    assert notices == [f"removed what killed processes left: {orphan.name}"]
     assert rig.left() == []
 
 
 @pytest.mark.usefixtures("engine_alone")
 def test_only_who_is_surely_dead_is_reaped(rig: Rig) -> None:
-    me = owner.this_process()
+    me = this_process()
     assert me.started is not None
     with subprocess.Popen([sys.executable, "--version"]) as process:
         ended = process.pid
@@ -416,11 +417,11 @@ def test_only_who_is_surely_dead_is_reaped(rig: Rig) -> None:
             owned(rig, pid_namespace="pid:[1]", started=1),
             *(
                 rig.client.containers.create(rig.image, entrypoint=["true"], labels=labels)
-                for labels in ({SESSION: str(rig.folder.parent)}, {owner.LABEL: "{}"}, {owner.LABEL: "x"})
+                for labels in ({SESSION: str(rig.folder.parent)}, {reaping.LABEL: "{}"}, {reaping.LABEL: "x"})
             ),
         ]
         try:
-            assert set(owner.reap(rig.client)) == {container.name for container in dead}
+            assert set(reaping.reap(rig.client)) == {container.name for container in dead}
             left = {container.id for container in rig.client.containers.list(all=True)}
             assert left & {container.id for container in (*spared, *dead)} == {c.id for c in spared}
         finally:

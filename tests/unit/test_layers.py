@@ -21,6 +21,7 @@ PACKAGE = Path(__file__).parents[2] / "pytest_mlperf"
 STAGES = (
     "errors",
     "units",
+    "ownership",
     "process",
     "version",
     "shipped",

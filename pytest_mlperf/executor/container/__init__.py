@@ -2,8 +2,8 @@
 
 A container is no child of this process: its engine started it. It cannot inherit the lease of the devices, so
 that this process holds the lease alone while it waits for the container, and removes the container before it
-gives the lease back, whatever ends it. Only `kill -9` leaves a container behind, and the devices free: the
-next process of the user that runs a container removes those of dead owners first.
+gives the lease back, whatever ends it. Only `kill -9` leaves a container behind, and the devices free: who
+runs a step in a container for the same user removes those of dead owners first.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mlperf.errors import HostError, Place, RunError
-from pytest_mlperf.executor.container import owner
+from pytest_mlperf.executor.container import reaping
 from pytest_mlperf.executor.container.connection import Connection, connected, refusals
 from pytest_mlperf.executor.container.options import options
 from pytest_mlperf.executor.container.output import Output
 from pytest_mlperf.executor.ending import Listener, Words, failure
 from pytest_mlperf.hardware.address import knock
+from pytest_mlperf.ownership import this_process
 from pytest_mlperf.process import Exit
 from pytest_mlperf.units import format_duration
 
@@ -51,7 +52,6 @@ class Containers:
     def __init__(self, detect: Callable[[], Engine]) -> None:
         """Remember who tells which engine it is; it is asked when something is to run."""
         self._detect = detect
-        self._reaped = False
 
     def find_image(self, name: str) -> str | None:
         """Return the digest of an image (`sha256:...`), None where the engine does not have it.
@@ -69,19 +69,14 @@ class Containers:
         where a privilege is unknown. The container is removed by then.
         """
         with connected(self._detect()) as connection:
-            self._reap(connection, terms.notice)
+            _reap(connection, terms.notice)
             run = _Run(connection=connection, step=step, folder=folder.absolute(), limit=terms.limit)
             run.to_end(terms.devices)
 
-    def _reap(self, connection: Connection, notice: Callable[[str], None] | None) -> None:
-        """Remove what killed processes left, once."""
-        if self._reaped:
-            return
-        with connection.asking():
-            names = owner.reap(connection.client)
-        self._reaped = True
-        if names and notice is not None:
-            notice(f"removed what killed sessions left: {', '.join(names)}")
+    def reap(self) -> None:
+        """Remove what killed processes left. Raises HostError when there is no engine."""
+        with connected(self._detect()) as connection:
+            _reap(connection, None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +124,7 @@ class _Run:
         labels = {
             SESSION: str(self.folder.parent),
             CASE: case,
-            owner.LABEL: owner.this_process().to_label(),
+            reaping.LABEL: this_process().to_label(),
         }
         try:
             with self.connection.asking(), refusals(self.step.name):
@@ -145,7 +140,7 @@ class _Run:
     def _remove(self, name: str) -> None:
         with self.connection.asking():
             knock(self.connection.engine.address, time_limit_s=_GRACE_S)
-            owner.remove(self.connection.client, name)
+            reaping.remove(self.connection.client, name)
 
     def _failure(self, outcome: Exit, said: Words, *, out_of_memory: bool) -> RunError:
         if not out_of_memory:
@@ -156,6 +151,14 @@ class _Run:
             place=Place(path=said.file),
             hint="the kernel killed a program in its container",
         )
+
+
+def _reap(connection: Connection, notice: Callable[[str], None] | None) -> None:
+    """Remove what killed processes left; a worker of this session's may be one of them."""
+    with connection.asking():
+        names = reaping.reap(connection.client)
+    if names and notice is not None:
+        notice(f"removed what killed processes left: {', '.join(names)}")
 
 
 def _check_podman(step: Command, asked: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Who a container belongs to, and the removal of those whose owner was killed before it could remove them."""
+"""Who something belongs to that outlives its process when that is killed: a container, a program."""
 
 from __future__ import annotations
 
@@ -6,14 +6,7 @@ import json
 import os
 import platform
 from dataclasses import asdict, dataclass
-from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-LABEL = "pytest-mlperf.owner"
 
 _PROC = Path("/proc")
 _ENDED = ("Z", "X")
@@ -22,7 +15,7 @@ _ENDED = ("Z", "X")
 
 @dataclass(frozen=True, kw_only=True)
 class Owner:
-    """A process that started containers, told from all others of any machine that uses the same engine.
+    """A process, told from all others of any machine that uses the same container engine.
 
     host:           name of the machine
     boot:           id of the kernel's run
@@ -66,38 +59,7 @@ def this_process() -> Owner:
     )
 
 
-def reap(client: Any) -> list[str]:
-    """Remove the containers whose owners are dead, and return their names.
-
-    client: of the docker SDK
-    """
-    return [name for name, container_id in _orphans(client) if remove(client, container_id)]
-
-
-def remove(client: Any, container: str) -> bool:
-    """Kill and remove a container with its volumes, and return whether there was one to remove."""
-    import docker  # noqa: PLC0415  only wanted where containers run
-
-    try:
-        client.api.remove_container(container, force=True, v=True)
-    except docker.errors.NotFound:
-        return False
-    except docker.errors.APIError as error:
-        if error.status_code == HTTPStatus.CONFLICT:
-            return False  # somebody else is at it
-        raise
-    return True
-
-
-def _orphans(client: Any) -> Iterator[tuple[str, str]]:
-    me = this_process()
-    for container in client.api.containers(all=True, filters={"label": LABEL}):
-        owner = _read(container["Labels"][LABEL])
-        if owner is not None and me.outlived(owner):
-            yield container["Names"][0].lstrip("/"), container["Id"]
-
-
-def _read(label: str) -> Owner | None:
+def from_label(label: str) -> Owner | None:
     """Return the owner that a label names; None when it is no label of this version."""
     try:
         return Owner(**json.loads(label))
