@@ -35,9 +35,13 @@ def parse(text: str) -> Attempts:
 
 def is_decided(records: Sequence[Record], allowed: Attempts) -> bool:
     """Return whether no further attempt can change the ending of a case, or none is left."""
-    failed = sum(record.ending == "fail" for record in records)
-    passed = sum(record.ending == "pass" for record in records)
-    return passed >= allowed.need or failed > allowed.max - allowed.need or len(records) >= allowed.max
+    return _is_decided([record.ending for record in records], allowed)
+
+
+def holds(record: Record, allowed: Attempts) -> bool:
+    """Return whether a case would have ended as it did, had it been run as often as this allows."""
+    endings = [run.ending for run in record.attempts or (record,)]
+    return _is_decided(endings, allowed) and _ending(endings, allowed) == record.ending
 
 
 def decide(records: Sequence[Record], allowed: Attempts) -> Record:
@@ -46,14 +50,19 @@ def decide(records: Sequence[Record], allowed: Attempts) -> Record:
     A case fails once too many attempts have. It is an error where those that went wrong
     could have passed.
     """
-    endings = [record.ending for record in records]
-    ending: Ending = "error"
-    if endings.count("pass") >= allowed.need:
-        ending = "pass"
-    elif endings.count("fail") > allowed.max - allowed.need:
-        ending = "fail"
+    ending = _ending([record.ending for record in records], allowed)
     last = next(record for record in reversed(records) if record.ending == ending)
     return replace(last, attempts=tuple(_attempt(record) for record in records))
+
+
+def _is_decided(endings: Sequence[Ending], allowed: Attempts) -> bool:
+    return _ending(endings, allowed) != "error" or len(endings) >= allowed.max
+
+
+def _ending(endings: Sequence[Ending], allowed: Attempts) -> Ending:
+    if endings.count("pass") >= allowed.need:
+        return "pass"
+    return "fail" if endings.count("fail") > allowed.max - allowed.need else "error"
 
 
 def _attempt(record: Record) -> Attempt:

@@ -69,6 +69,10 @@ class EvidenceError(MlperfError):
     """A log is missing, empty, cut, malformed, or in conflict with another."""
 
 
+class StatementError(EvidenceError):
+    """What a harness says of its own run cannot be read, or contradicts the logs that it left."""
+
+
 def nearest(found: str, allowed: Iterable[str]) -> str | None:
     """Return a hint that names the allowed word most like the one found, or None."""
     by_lower = {word.lower(): word for word in allowed}

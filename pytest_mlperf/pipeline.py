@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Protocol
 
-from pytest_mlperf.attempts import decide, is_decided
+from pytest_mlperf.attempts import decide, holds, is_decided
 from pytest_mlperf.errors import EvidenceError, HostError, MlperfError, Place, RunError
 from pytest_mlperf.evidence.locating import locate
 from pytest_mlperf.evidence.reading import read
@@ -111,11 +111,28 @@ class Site:
 
     def taken(self, case: Case) -> Record | None:
         """Return the record of a case that an earlier session has finished, None for one that is to run."""
+        if self.resume is None or self.changed(case):
+            return None
+        return self.resume.take(case, self.inventory, output=self.output)
+
+    def changed(self, case: Case) -> str | None:
+        """Return why a case that an earlier session has finished runs again; None also where none has."""
         if self.resume is None:
             return None
-        record = self.resume.take(case, self.inventory, output=self.output)
-        exact = (self.match or case.match) == "exact"
-        return None if record is None or (record.deltas and exact) else record
+        changed = self.resume.changed(case, self.inventory)
+        record = None if changed else self.resume.take(case, self.inventory, output=self.output)
+        if record is None:
+            return changed
+        if record.deltas and (self.match or case.match) == "exact":
+            return "devices may not differ from the SKU any more"
+        allowed = self.allowed_attempts(case)
+        if not holds(record, allowed):
+            return f"attempts: {allowed.need} of at most {allowed.max} must pass now"
+        return None
+
+    def allowed_attempts(self, case: Case) -> Attempts:
+        """Return how often a case may be run."""
+        return self.attempts or case.settings.attempts
 
     def fit(self, case: Case) -> Match | Unplaced:
         """Return the devices that a case can have, or why this machine is not its SKU."""
@@ -183,7 +200,7 @@ def _run(case: Case, site: Site) -> Record:
         folder = _folder(case, site)
     except RunError as error:
         return Record(case=case, ending="error", reason=str(error), error=type(error).__name__)
-    allowed = site.attempts or case.settings.attempts
+    allowed = site.allowed_attempts(case)
     if allowed.max == 1 or isinstance(placed, Logs):
         return _attempt(case, site, placed, folder)
     records: list[Record] = []
@@ -226,11 +243,11 @@ def _attempt(case: Case, site: Site, placed: Match | Logs, folder: Path) -> Reco
                             execute=site.execute, find_image=site.find_image, terms=terms, progress=begin
                         )
                         statement = _run_steps(preparation, runner, folder, ended=steps)
+                    record = replace(record, statement=statement.text if statement else None)
                     evidence = _observe(case, site, preparation, folder)
                 finally:
                     record = replace(record, neighbours=held.neighbours(), steps=tuple(steps))
                 if statement is not None:
-                    record = replace(record, statement=statement.text)
                     target = site.benchmark(case).target_quality(case.accuracy)
                     compare(statement, evidence, target=target)
         mlperf_round = site.rounds[case.round]

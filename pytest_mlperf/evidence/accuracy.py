@@ -26,6 +26,9 @@ PATTERNS: Mapping[str, re.Pattern[str]] = {
     "wer": re.compile(rf"^Word Error Rate:.*, accuracy={_NUMBER}%"),
     "dice": re.compile(rf"^Accuracy:\s*mean\s*=\s*{_NUMBER}"),
 }
+# NVIDIA's check on Jetson asks a computer of NVIDIA's, and takes this where that does not answer
+# (closed/NVIDIA/code/main.py). No model reaches it.
+_MADE_UP = ("dice", 1.0)
 _HASH = re.compile(r"^hash=([0-9a-f]{64})$")
 
 
@@ -37,7 +40,7 @@ def parse(
     hashed:  whether the script always writes the hash of what it scored
     pattern: regular expression with one group, for the lines with the metric; None for that in `PATTERNS`
     Raises EvidenceError when the metric, or a hash that the script writes, is not there, is no finite number,
-    or is stated again and otherwise.
+    is stated again and otherwise, or was made up.
     """
     found: dict[str, Fact] = {}
     wanted = PATTERNS[metric] if pattern is None else re.compile(pattern)
@@ -54,6 +57,12 @@ def parse(
                 place=Place(path=path),
                 hint="did the accuracy script fail?",
             )
+    if (metric, found[metric].value) == _MADE_UP:
+        raise EvidenceError(
+            "the accuracy was not checked: the harness made up 1.000",
+            hint="it could not reach the computer that checks it",
+            place=found[metric].place,
+        )
     return AccuracyResult(quality=found[metric], log_sha256=found.get("hash"))
 
 

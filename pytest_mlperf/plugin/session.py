@@ -265,7 +265,7 @@ class Session:
         taken = sum(record.resumed is not None for record in self.records.values())
         yield f"{taken} taken over from {resume.name}"
         cases = (self.suite.plan.cases.get(named) for named in set(self.chosen.values()))
-        reasons = Counter(resume.changed(case, self.suite.site.inventory) for case in cases if case)
+        reasons = Counter(self.suite.site.changed(case) for case in cases if case)
         yield from (f"  {count} not taken over: {why}" for why, count in reasons.items() if why)
 
     def _shown_output(self) -> Path:

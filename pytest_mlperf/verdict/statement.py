@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.errors import EvidenceError
+from pytest_mlperf.errors import StatementError
 
 if TYPE_CHECKING:
     from pytest_mlperf.evidence import Evidence, Fact
@@ -15,7 +15,7 @@ _ROUNDING = 0.0006
 
 
 def compare(statement: Statement, evidence: Evidence, *, target: float) -> None:
-    """Raise EvidenceError where the harness and the logs that it left say different things of a run.
+    """Raise StatementError where the harness and the logs that it left say different things of a run.
 
     target: quality that the benchmark asks for
     """
@@ -40,8 +40,8 @@ def _words(fact: Fact) -> str:
     return f"{fact.value:g} ({fact.place})"
 
 
-def _conflict(statement: Statement, found: str) -> EvidenceError:
-    return EvidenceError(
+def _conflict(statement: Statement, found: str) -> StatementError:
+    return StatementError(
         f"the harness says '{statement.text}', but {found}",
         hint="are these the logs of this run? Nothing is judged while they differ",
     )

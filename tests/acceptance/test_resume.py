@@ -138,6 +138,23 @@ def test_what_has_changed_runs_again_and_says_so(
     result.stdout.fnmatch_lines([f"{3 - count} taken over from first", f"  {count} not taken over: {why}"])
 
 
+@pytest.mark.parametrize(
+    ("attempts", "taken", "why"),
+    [
+        pytest.param("2", {"good"}, "  1 not taken over: attempts: 1 of at most 2 must pass now", id="1/2"),
+        pytest.param("2/2", {"bad"}, "  2 not taken over: attempts: 2 of at most 2 must pass now", id="2/2"),
+    ],
+)
+def test_case_that_was_not_run_often_enough_runs_again(
+    alone: Session, attempts: str, taken: set[str], why: str
+) -> None:
+    result = alone.run("--mlperf-resume=first", "--mlperf-output=out", "--mlperf-attempts", attempts)
+
+    result.assert_outcomes(passed=2, failed=1, errors=1)
+    assert {case.partition("-")[0] for case, folder in resumed(alone).items() if folder} == taken
+    result.stdout.fnmatch_lines([why])
+
+
 def test_case_that_moved_in_its_matrix_is_taken_over(alone: Session) -> None:
     matrix = alone.pytester.path / "matrices" / "matrix.yaml"
     matrix.write_text("# A line more.\n" + matrix.read_text(encoding="utf-8"), encoding="utf-8")

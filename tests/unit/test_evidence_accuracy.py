@@ -62,6 +62,17 @@ def test_what_is_said_twice_and_otherwise_is_an_error(line: str, said: str) -> N
     assert str(caught.value) == f"{FILE}:3: {said} (did two runs write into one folder?)"
 
 
+def test_accuracy_that_was_made_up_is_none() -> None:
+    text = "Accuracy: mean = {:.5f}, kidney = 1.0000, tumor = 1.0000\n"
+    assert parse(text.format(0.99999), FILE, "dice", hashed=False).quality.value == 0.99999
+    with pytest.raises(EvidenceError) as caught:
+        parse(text.format(1), FILE, "dice", hashed=False)
+    assert str(caught.value) == (
+        f"{FILE}:1: the accuracy was not checked: the harness made up 1.000 "
+        "(it could not reach the computer that checks it)"
+    )
+
+
 @pytest.mark.parametrize("end", ["\r\n", "\r"], ids=["Windows", "old Mac"])
 def test_other_line_ends_are_read(end: str) -> None:
     assert parse(f"accuracy=76.5%{end}hash={DIGEST}{end}", FILE, "accuracy").quality.value == 76.5

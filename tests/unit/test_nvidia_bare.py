@@ -15,6 +15,7 @@ from pytest_mlperf.hardware import Device, Host, Inventory, skus
 from pytest_mlperf.harness import Installation
 from pytest_mlperf.matrix.loading import load
 from pytest_mlperf.pipeline import Site, run_case
+from pytest_mlperf.replay import Replay
 from tests.nvidia import tree
 
 if TYPE_CHECKING:
@@ -37,8 +38,11 @@ def no_image(name: str) -> None:
     raise AssertionError(name)
 
 
-def records(folder: Path, machine: dict[str, Any], axes: str) -> Sequence[Record]:
+def records(
+    folder: Path, machine: dict[str, Any], axes: str, *, replay: Replay | None = None
+) -> Sequence[Record]:
     """Run the cases of a matrix on an Orin."""
+    folder.mkdir()
     (folder / "scratch").mkdir()
     checkout = tree.write(folder / "checkout", machine)
     harnesses = catalogue.harnesses(Installation(trees={"v2.0": checkout}, scratch=folder / "scratch"))
@@ -51,6 +55,7 @@ def records(folder: Path, machine: dict[str, Any], axes: str) -> Sequence[Record
         find_image=no_image,
         output=folder / "out",
         strict=True,
+        replay=replay,
     )
     matrix = folder / "m.yaml"
     matrix.write_text(
@@ -71,7 +76,7 @@ def _path(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_both_modes_pass_without_a_container(tmp_path: Path) -> None:
-    found = records(tmp_path, MACHINE, "benchmark: bert, mode: [AccuracyOnly, PerformanceOnly]")
+    found = records(tmp_path / "bert", MACHINE, "benchmark: bert, mode: [AccuracyOnly, PerformanceOnly]")
     assert [(record.ending, record.reason) for record in found] == [("pass", None)] * 2
     assert [step.name for step in found[0].steps] == [
         *("link_dirs", "download_data", "download_model", "preprocess_data"),
@@ -82,12 +87,14 @@ def test_both_modes_pass_without_a_container(tmp_path: Path) -> None:
 
 
 def test_an_accuracy_that_was_made_up_is_no_verdict(tmp_path: Path) -> None:
-    honest, made_up = tmp_path / "honest", tmp_path / "made-up"
-    honest.mkdir()
-    made_up.mkdir()
     axes = "benchmark: 3d-unet, mode: AccuracyOnly"
-    (record,) = records(honest, MACHINE, axes)
+    (record,) = records(tmp_path / "honest", MACHINE, axes)
     assert (record.ending, record.verdict) == ("pass", "PASS"), record.reason
-    (record,) = records(made_up, {**MACHINE, "made_up": 1.0}, axes)
+    (record,) = records(tmp_path / "made-up", {**MACHINE, "made_up": 1.0}, axes)
+    assert (record.ending, record.error) == ("error", "EvidenceError")
+    assert str(record.statement).endswith("Accuracy test PASSED.")
+    assert "the accuracy was not checked: the harness made up 1.000" in str(record.reason)
+    replay = Replay(folder=tmp_path / "made-up" / "out", name="out")
+    (record,) = records(tmp_path / "replayed", MACHINE, axes, replay=replay)
     assert (record.ending, record.error) == ("error", "EvidenceError")
     assert "the accuracy was not checked: the harness made up 1.000" in str(record.reason)

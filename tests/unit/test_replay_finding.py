@@ -137,7 +137,7 @@ def test_what_the_devices_differed_in_is_still_said(
     assert _with_record(tmp_path, text).deltas(make_case()) == (DELTA,)
 
 
-@pytest.mark.parametrize("error", ["RunError", "HostError", None])
+@pytest.mark.parametrize("error", ["RunError", "HostError", "StatementError", None])
 def test_logs_of_a_run_that_went_wrong_are_not_judged(
     error: str | None, tmp_path: Path, make_case: MakeCase, make_record: MakeRecord
 ) -> None:

@@ -33,6 +33,11 @@ class Output:
     def finish(self) -> None:
         """Wait for the last words of a container that has ended. Raises RunError where some are lost."""
         self._thread.join(_LAST_WORDS_S)
+        if self._thread.is_alive():
+            raise RunError(
+                f"the engine did not give all of the output within {_LAST_WORDS_S} s of its end",
+                place=Place(path=STDOUT),
+            )
         if self._problem is not None:
             problem = self._problem.strerror
             raise RunError(f"cannot write the output: {problem}", place=Place(path=STDOUT)) from self._problem

@@ -102,7 +102,6 @@ class Nvidia:
             mode=case.mode,
             edition=stages.edition,
             log_dir=log_dir,
-            bare=not stages.in_docker,
         )
         return Preparation(
             steps=tuple(stages.steps(log_dir)),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cache
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.errors import Place, RunError
@@ -12,7 +11,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@cache
 def fingerprint(tree: Path, *parts: str) -> str:
     """Return a hash of files of a tree, and of all that is in folders of it, whether they are there or not.
 
