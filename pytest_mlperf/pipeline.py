@@ -30,7 +30,7 @@ from pytest_mlperf.verdict.rules import judge
 from pytest_mlperf.verdict.statement import compare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -236,13 +236,18 @@ def _attempt(case: Case, site: Site, placed: Match | Logs, folder: Path) -> Reco
                         lease=held.handle,
                         devices=placement.devices,
                         notice=site.notice,
+                        case=case.id,
                     )
                     with watched as watch:
                         begin = watch.begin if watch else None
                         runner = Runner(
-                            execute=site.execute, find_image=site.find_image, terms=terms, progress=begin
+                            execute=site.execute,
+                            find_image=site.find_image,
+                            terms=terms,
+                            ended=steps.append,
+                            progress=begin,
                         )
-                        statement = _run_steps(preparation, runner, folder, ended=steps)
+                        statement = _run_steps(preparation, runner, folder, steps)
                     record = replace(record, statement=statement.text if statement else None)
                     evidence = _observe(case, site, preparation, folder)
                 finally:
@@ -320,15 +325,18 @@ def _foreign(placement: Placement) -> Iterator[str]:
 
 
 def _run_steps(
-    preparation: Preparation, runner: Runner, folder: Path, *, ended: list[Step]
+    preparation: Preparation, runner: Runner, folder: Path, ended: Sequence[Step]
 ) -> Statement | None:
-    """Run the steps of a case, and return what its harness says of it."""
+    """Run the steps of a case, and return what its harness says of it.
+
+    ended: what the runner adds them to
+    """
     failure: RunError | None = None
     try:
-        for step in runner.run(preparation.steps, folder):
-            ended.append(step)  # noqa: PERF402  those before one that fails are kept
+        runner.run(preparation.steps, folder)
     except RunError as error:
-        if preparation.statement is None or not preparation.steps[len(ended)].says_verdict:
+        saying = {step.name for step in preparation.steps if step.says_verdict}
+        if preparation.statement is None or not ended or ended[-1].name not in saying:
             raise
         failure = error
     return preparation.statement(failure) if preparation.statement else None

@@ -61,12 +61,14 @@ class Terms:
               to others while it lives, whatever becomes of this process
     devices:  that the case has, for executors that hand them out; processes are told by their environment
     notice:   is told, in a line, what was done beside running the case
+    case:     id of the case, which names its folder or one above it; None: the folder's name says it
     """
 
     limit: Limit
     lease: int | None = None
     devices: Sequence[Device] = ()
     notice: Callable[[str], None] | None = None
+    case: str | None = None
 
 
 class Execute(Protocol):

@@ -49,13 +49,15 @@ class Stamp:
     inputs:    what the result depends on, by name
     of_image:  whether the image of its container is one of them; data is the same in any image
     image:     that the stage makes: where it is missing, the stage is done again
-    folder:    that the stage fills: likewise where it is missing or empty
+    base:      image that this one is made from, whose digest is an input
+    folder:    that the stage fills: likewise where it is empty, or lacks a file that was in it
     """
 
     path: Path
     inputs: Mapping[str, str]
     of_image: bool = True
     image: str | None = None
+    base: str | None = None
     folder: Path | None = None
 
 

@@ -114,7 +114,7 @@ TRAPS: dict[str, tuple[dict[str, Any], str, tuple[str | None, ...]]] = {
     "an accuracy that it cannot read": (
         {"accuracy_script": "silent"},
         "AccuracyOnly",
-        ("error", None, "EvidenceError", ""),
+        ("error", None, "StatementError", ""),
     ),
 }
 

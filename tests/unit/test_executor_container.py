@@ -339,10 +339,14 @@ def test_a_container_says_whose_it_is(rig: Rig) -> None:
 
     with meanwhile(rig, look):
         rig.run(GREEDY)
-    [(name, labels, attributes)] = seen
+    (rig.folder / "go").unlink()
+    with meanwhile(rig, look):
+        rig.execute(GREEDY, container=Container(image=rig.image), case=rig.folder.parent.name)
+    [(name, labels, attributes), (_, of_attempt, _)] = seen
     assert re.fullmatch(r"pytest-mlperf-case-A2_TRT_99\.9-[0-9a-f]{8}", name)
-    assert labels[CASE] == rig.folder.name
-    assert labels[SESSION] == str(rig.folder.parent)
+    assert (labels[CASE], labels[SESSION]) == (rig.folder.name, str(rig.folder.parent))
+    above = rig.folder.parent
+    assert (of_attempt[CASE], of_attempt[SESSION]) == (above.name, str(above.parent))
     assert json.loads(labels[reaping.LABEL]) == asdict(this_process())
     assert [mount["Source"] for mount in attributes["Mounts"]] == [str(rig.folder)]
 

@@ -10,7 +10,7 @@ from pytest_mlperf.errors import RunError
 from pytest_mlperf.executor import Terms, limit
 from pytest_mlperf.executor.ending import STDERR, STDOUT
 from pytest_mlperf.executor.local import execute
-from pytest_mlperf.executor.stages import Runner
+from pytest_mlperf.executor.stages import Runner, Step
 from pytest_mlperf.harness import Command
 
 if TYPE_CHECKING:
@@ -23,8 +23,10 @@ def run(folder: Path, *programs: str, time_limit_s: float = 30) -> None:
         Command(name=name, argv=(sys.executable, "-c", program), env=os.environ)
         for name, program in zip(("run", "score", "more"), programs, strict=False)
     )
-    runner = Runner(execute=execute, find_image=no_image, terms=Terms(limit=limit(time_limit_s)))
-    assert [step.name for step in runner.run(steps, folder)] == [step.name for step in steps]
+    ended: list[Step] = []
+    terms = Terms(limit=limit(time_limit_s))
+    Runner(execute=execute, find_image=no_image, terms=terms, ended=ended.append).run(steps, folder)
+    assert [step.name for step in ended] == [step.name for step in steps]
 
 
 def no_image(name: str) -> None:

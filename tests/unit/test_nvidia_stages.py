@@ -14,7 +14,6 @@ from pytest_mlperf.harness import Installation, Mount
 from pytest_mlperf.harness.nvidia import Nvidia
 from pytest_mlperf.harness.nvidia.editions import EDITIONS
 from pytest_mlperf.harness.nvidia.names import Names
-from pytest_mlperf.harness.nvidia.source import fingerprint
 from pytest_mlperf.harness.nvidia.stages import Stages
 from pytest_mlperf.matrix import Settings
 from pytest_mlperf.placement import Placement
@@ -58,7 +57,6 @@ class Site:
 
     def stages(self, *, user_id: int = ROOT, names: Names = BERT, **changes: Any) -> Stages:
         """Return the stages of a case on two A2, but for the changes of it."""
-        fingerprint.cache_clear()  # a session trusts that its tree stays as it is
         case = self.make_case(**changes)
         return Stages(
             case=case,
@@ -162,7 +160,7 @@ def test_what_was_done_is_remembered_where_it_is(site: Site) -> None:
     ours, theirs = site.tree / "build/.pytest-mlperf", site.scratch / ".pytest-mlperf/v2.0"
     engines = "generate_engines-bert-A2x2_TRT-custom_k_99_MaxP-Offline"
     assert {name: (stamp.path, sorted(stamp.inputs)) for name, stamp in stamps.items()} == {
-        "build_docker": (ours / "build_docker.json", ["source"]),
+        "build_docker": (ours / "build_docker.json", ["environment", "source"]),
         "docker_add_user": (ours / "docker_add_user.json", ["source"]),
         "link_dirs": (ours / "link_dirs.json", ["scratch"]),
         "download_data": (theirs / "download_data-bert.json", ["source"]),
@@ -173,7 +171,18 @@ def test_what_was_done_is_remembered_where_it_is(site: Site) -> None:
     }
     assert stamps["build_docker"].image == f"mlperf-inference:{stages.tag}-latest"
     assert stamps["docker_add_user"].image == f"mlperf-inference:{stages.tag}"
+    assert stamps["docker_add_user"].base == stamps["build_docker"].image
     assert stamps["generate_engines"].folder == site.tree / "build/engines/A2x2/bert/Offline"
+
+
+def test_an_image_is_made_again_from_another_base(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for base in ("cuda:11", "cuda:12"):
+        monkeypatch.setenv("BASE_IMAGE", base)
+        stamp = next(site.stages().steps(Path("/out/logs"))).stamp
+        assert stamp is not None
+        found.append(stamp.inputs["environment"])
+    assert found == ["BASE_IMAGE=cuda:11", "BASE_IMAGE=cuda:12"]
 
 
 def test_two_checkouts_and_two_users_have_images_of_their_own(site: Site, tmp_path: Path) -> None:

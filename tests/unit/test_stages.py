@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import shutil
 import sys
 import time
 from dataclasses import dataclass, field, replace
@@ -37,6 +39,7 @@ class Stages:
     images: dict[str, str] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
     limits: list[tuple[str, float, bool]] = field(default_factory=list)
+    ended: list[Step] = field(default_factory=list)
 
     @property
     def stamp(self) -> Stamp:
@@ -51,10 +54,11 @@ class Stages:
             execute=execute,
             find_image=self.images.get,
             terms=Terms(limit=limit(time_limit_s), notice=self.notices.append),
+            ended=self.ended.append,
             progress=lambda name, ends: self.limits.append((name, ends.duration_s, ends.of_step)),
         )
-        (step,) = runner.run([command], self.folder)
-        return step
+        runner.run([command], self.folder)
+        return self.ended[-1]
 
     def refused(self, command: Command, *, time_limit_s: float = 30) -> str:
         with pytest.raises(RunError) as caught:
@@ -121,6 +125,12 @@ def test_a_stage_that_did_not_end_well_is_done_again(name: str, stages: Stages) 
     other = replace(stages.stamp, inputs={"driver": "535"})
     stages.refused(stages.command(FAILURES[name], other), time_limit_s=1)
     assert not stages.stamp.path.exists()
+    failed = stages.ended[-1]
+    assert (failed.failed, failed.why, failed.duration_s is None) == (
+        True,
+        "driver: 535, was 510; source: none, was a",
+        False,
+    )
     for _ in range(2):
         stages.run(stages.command())
     assert stages.count == 2
@@ -143,11 +153,40 @@ def test_a_stage_whose_folder_is_gone_is_done_again(stages: Stages) -> None:
     stages.run(command)
     assert stages.run(command).done_at is not None
     (folder / "e.plan").unlink()
-    assert stages.run(command).why == f"{folder} is empty"
+    assert stages.run(command).why == f"{folder / 'e.plan'} is gone"
+    (folder / "of-another-case.plan").touch()
+    assert stages.run(command).done_at is not None
     (folder / "e.plan").unlink()
-    folder.rmdir()
-    assert stages.run(command).why == f"{folder} is empty"
-    assert stages.count == 3
+    assert stages.run(command).why == f"{folder / 'e.plan'} is gone"
+    shutil.rmtree(folder)
+    assert stages.run(command).why == f"{folder / 'e.plan'} is gone"
+    assert stages.count == 4
+
+
+def test_a_stage_that_filled_no_folder_is_done_again(stages: Stages) -> None:
+    command = stages.command(stamp=replace(stages.stamp, folder=stages.folder / "engines"))
+    stages.run(command)
+    assert stages.run(command).why == f"{stages.folder / 'engines'} is empty"
+
+
+def test_a_stage_whose_base_is_another_is_done_again(stages: Stages) -> None:
+    stages.images.update({"base:1": "sha256:1", "made:1": "sha256:2"})
+    command = stages.command(stamp=replace(stages.stamp, image="made:1", base="base:1"))
+    stages.run(command)
+    assert stages.run(command).done_at is not None
+    stages.images["base:1"] = "sha256:3"
+    assert stages.run(command).why == "base: sha256:3, was sha256:1"
+
+
+def test_nobody_waits_for_a_stage_of_another_beyond_the_limit(stages: Stages) -> None:
+    stages.run(stages.command())
+    with (stages.folder / "stamps" / ".lock").open() as gate:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        assert stages.refused(stages.command(), time_limit_s=0.5) == (
+            f"{stages.folder}/stamps/.lock: step 'build': waited for a stage of another case up to the time "
+            "limit of 0.5 s (nothing of it was run: raise time_limit_s, or wait for the other session)"
+        )
+    assert stages.count == 1
 
 
 def test_a_stage_is_done_again_in_another_image(stages: Stages) -> None:
@@ -226,10 +265,10 @@ slow = (
 stamp = Stamp(path=folder / "stamps/build.json", inputs={"driver": "510"})
 step = Command(name="build", argv=(sys.executable, "-c", slow), env=os.environ, stamp=stamp)
 notice = lambda text: print(text, flush=True)
-runner = Runner(execute=execute, find_image=str, terms=Terms(limit=limit(60), notice=notice))
+ended = lambda done: print("waited" if done.done_at else "done", flush=True)
+runner = Runner(execute=execute, find_image=str, terms=Terms(limit=limit(60), notice=notice), ended=ended)
 (folder / name).mkdir()
-for done in runner.run([step], folder / name):
-    print("waited" if done.done_at else "done", flush=True)
+runner.run([step], folder / name)
 """
 
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 SESSION = "pytest-mlperf.session"
 """Label: the folder with the folders of the session's cases."""
 CASE = "pytest-mlperf.case"
-"""Label: the name of the case's folder, which is its id."""
+"""Label: the id of the case."""
 
 _BOTH_OUTPUTS = {"stdout": 1, "stderr": 1, "stream": 1}
 _GRACE_S = 5
@@ -70,7 +70,13 @@ class Containers:
         """
         with connected(self._detect()) as connection:
             _reap(connection, terms.notice)
-            run = _Run(connection=connection, step=step, folder=folder.absolute(), limit=terms.limit)
+            run = _Run(
+                connection=connection,
+                step=step,
+                folder=folder.absolute(),
+                limit=terms.limit,
+                case=terms.case or folder.name,
+            )
             run.to_end(terms.devices)
 
     def reap(self) -> None:
@@ -87,6 +93,7 @@ class _Run:
     step: Command
     folder: Path
     limit: Limit
+    case: str
 
     def to_end(self, devices: Sequence[Device]) -> None:
         container = self.step.container
@@ -119,11 +126,12 @@ class _Run:
     @contextmanager
     def _created(self, asked: dict[str, Any]) -> Iterator[Any]:
         """Make a container, and remove it however this is left."""
-        case = self.folder.name
-        name = f"pytest-mlperf-{_NOT_IN_NAMES.sub('_', case)[:_NAME_LENGTH]}-{uuid.uuid4().hex[:8]}"
+        places = (self.folder, *self.folder.parents)
+        case_folder = next((place for place in places if place.name == self.case), self.folder)
+        name = f"pytest-mlperf-{_NOT_IN_NAMES.sub('_', self.case)[:_NAME_LENGTH]}-{uuid.uuid4().hex[:8]}"
         labels = {
-            SESSION: str(self.folder.parent),
-            CASE: case,
+            SESSION: str(case_folder.parent),
+            CASE: self.case,
             reaping.LABEL: this_process().to_label(),
         }
         try:

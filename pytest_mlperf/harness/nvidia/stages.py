@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +36,11 @@ _ENGINES_TIME_LIMIT_S = 4 * 3600.0
 """Twice what the harness gives to a process that builds engines (code/main.py)."""
 
 _DOCKER = ("Makefile", "Makefile.docker", "docker")
+_DOCKER_VARIABLES = ("BASE_IMAGE", "BASE_IMAGE_DATE", "SM_GENCODE")
+"""What the environment tells the tree's targets about the image."""
 _CODE = (*_DOCKER, "code", "configs", "scripts")
+
+_LIBRARIES = (f"/usr/lib/{platform.machine()}-linux-gnu", "/usr/lib", "/usr/local/lib")
 
 # What LoadGen is told otherwise, by scenario.
 _QPS = {"Offline": "offline_expected_qps", "Server": "server_target_qps"}
@@ -91,11 +96,10 @@ class Stages:
         source = self._source(*_DOCKER)
         tag = f"DOCKER_TAG={self.tag}"
         base = f"mlperf-inference:{self.tag}-latest"
-        yield self._on_host(
-            "build_docker", "NO_BUILD=1", tag, stamp=self._stamp("build_docker", image=base, source=source)
-        )
+        stamp = self._stamp("build_docker", image=base, source=source, environment=_told())
+        yield self._on_host("build_docker", "NO_BUILD=1", tag, stamp=stamp)
         if self.user_id != 0:
-            stamp = self._stamp("docker_add_user", image=self.image, source=source)
+            stamp = self._stamp("docker_add_user", image=self.image, base=base, source=source)
             yield self._on_host("docker_add_user", tag, stamp=stamp)
 
     def _data(self) -> Iterator[Command]:
@@ -119,6 +123,7 @@ class Stages:
             source=self._source(*_CODE),
             devices=", ".join(f"{devices.count(name)}x {name}" for name in dict.fromkeys(devices)),
             driver=self.placement.driver or "unknown",
+            **({} if self.in_docker else {"tensorrt": _tensorrt()}),
             arguments=self._selection(),
         )
         return self._make(
@@ -162,11 +167,16 @@ class Stages:
         return fingerprint(self.tree, *parts)
 
     def _stamp(
-        self, name: str, *, image: str | None = None, folder: Path | None = None, **inputs: str
+        self,
+        name: str,
+        *,
+        image: str | None = None,
+        base: str | None = None,
+        folder: Path | None = None,
+        **inputs: str,
     ) -> Stamp:
-        return Stamp(
-            path=self.tree / "build" / STAMPS / f"{name}.json", inputs=inputs, image=image, folder=folder
-        )
+        path = self.tree / "build" / STAMPS / f"{name}.json"
+        return Stamp(path=path, inputs=inputs, image=image, base=base, folder=folder)
 
     def _on_host(self, target: str, *words: str, stamp: Stamp) -> Command:
         env = {**os.environ, **self._variables}
@@ -208,3 +218,14 @@ class Stages:
             shm_bytes=_SHM_BYTES,
             privileges=_ONLINE if online else (),
         )
+
+
+def _told() -> str:
+    """Return what the environment tells the tree's targets about the image; nothing as a rule."""
+    return " ".join(f"{name}={os.environ[name]}" for name in _DOCKER_VARIABLES if name in os.environ)
+
+
+def _tensorrt() -> str:
+    """Return the versions of TensorRT on this machine, by the names of its library; `none` without it."""
+    names = {path.name for folder in _LIBRARIES for path in Path(folder).glob("libnvinfer.so.*.*")}
+    return ", ".join(sorted(names)) or "none"
