@@ -90,8 +90,9 @@ class Rig:
 
     def left(self) -> list[Any]:
         """Return the containers of this folder that are there."""
-        label = f"{SESSION}={self.folder.parent}"
-        return list(self.client.containers.list(all=True, ignore_removed=True, filters={"label": label}))
+        found = self.client.containers.list(all=True, ignore_removed=True, filters={"label": SESSION})
+        ours = [str(place) for place in self.folder.parents[:2]]
+        return [container for container in found if container.labels[SESSION] in ours]
 
     def running(self) -> Any:
         """Wait for a container of this folder to run, and for its first word."""
