@@ -340,7 +340,8 @@ def test_a_container_says_whose_it_is(rig: Rig) -> None:
 
     with meanwhile(rig, look):
         rig.run(GREEDY)
-    (rig.folder / "go").unlink()
+    for name in ("go", STDOUT):
+        (rig.folder / name).unlink()
     with meanwhile(rig, look):
         rig.execute(GREEDY, container=Container(image=rig.image), case=rig.folder.parent.name)
     [(name, labels, attributes), (_, of_attempt, _)] = seen
