@@ -7,6 +7,7 @@ done again. Sessions of one machine that share stamps wait for each other.
 from __future__ import annotations
 
 import fcntl
+import fnmatch
 import json
 import time
 from contextlib import contextmanager, suppress
@@ -120,7 +121,7 @@ class Runner:
                 stamp.path.unlink(missing_ok=True)
             self._run(step, folder, why=why)
             with _remembering(step, stamp):
-                _write(stamp.path, inputs, made=_files(stamp.folder))
+                _write(stamp.path, inputs, made=_own(stamp))
 
     def _gone(self, stamp: Stamp, done: _Done) -> str | None:
         """Return what a stage made and is no more, None where all of it is there."""
@@ -221,6 +222,12 @@ def _read(path: Path) -> _Done | None:
 def _files(folder: Path | None) -> list[str]:
     """Return the names of the files in a folder; none where there is no folder."""
     return sorted(path.name for path in folder.iterdir()) if folder and folder.is_dir() else []
+
+
+def _own(stamp: Stamp) -> list[str]:
+    """Return the names of the files that a stage has made."""
+    files = _files(stamp.folder)
+    return fnmatch.filter(files, stamp.own) or files
 
 
 def _write(path: Path, inputs: Mapping[str, str], *, made: Sequence[str]) -> None:

@@ -51,6 +51,7 @@ class Stamp:
     image:     that the stage makes: where it is missing, the stage is done again
     base:      image that this one is made from, whose digest is an input
     folder:    that the stage fills: likewise where it is empty, or lacks a file that was in it
+    own:       pattern for the names of its files there; where it fits none of them, all are
     """
 
     path: Path
@@ -59,6 +60,7 @@ class Stamp:
     image: str | None = None
     base: str | None = None
     folder: Path | None = None
+    own: str = "*"
 
 
 @dataclass(frozen=True, kw_only=True)

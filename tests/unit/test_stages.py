@@ -163,6 +163,20 @@ def test_a_stage_whose_folder_is_gone_is_done_again(stages: Stages) -> None:
     assert stages.count == 4
 
 
+def test_a_stage_is_only_done_again_for_files_of_its_own(stages: Stages) -> None:
+    folder = stages.folder / "engines"
+    folder.mkdir()
+    (folder / "other.plan").touch()
+    stamp = replace(stages.stamp, folder=folder, own="e.*")
+    command = stages.command(f"{COUNT}; open('engines/e.plan', 'w').close()", stamp)
+    stages.run(command)
+    (folder / "other.plan").unlink()
+    assert stages.run(command).done_at is not None
+    (folder / "other.plan").touch()
+    (folder / "e.plan").unlink()
+    assert stages.run(command).why == f"{folder / 'e.plan'} is gone"
+
+
 def test_a_stage_that_filled_no_folder_is_done_again(stages: Stages) -> None:
     command = stages.command(stamp=replace(stages.stamp, folder=stages.folder / "engines"))
     stages.run(command)

@@ -1,4 +1,4 @@
-"""NVIDIA's closed harness, one adapter for each of its harness types (lwis, custom, triton, hetero).
+"""NVIDIA's closed harness, one adapter for each of its harness types (lwis, custom, triton).
 
 `names` is what it calls things, `registry` what it can run, `editions` how rounds differ, `stages` what is
 started, and `statement` what it says at the end.

@@ -83,6 +83,11 @@ class Names:
         return f"build/engines/{self.system_id}/{self.benchmark}/{self.scenario}"
 
     @property
+    def plans(self) -> str:
+        """Pattern for the files of its engines there; processor, batch size and precision are as registered."""
+        return f"{self.benchmark}-{self.scenario}-*.{self.workload}.plan"
+
+    @property
     def config_ver(self) -> str:
         """The word for `--config_ver`: `high_accuracy_triton_maxq`; it is looked through for parts."""
         parts = [

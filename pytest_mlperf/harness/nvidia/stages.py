@@ -120,6 +120,7 @@ class Stages:
         stamp = self._stamp(
             f"generate_engines-{self.case.benchmark}-{self.names.config}",
             folder=self.tree / self.names.engines,
+            own=self.names.plans,
             source=self._source(*_CODE),
             devices=", ".join(f"{devices.count(name)}x {name}" for name in dict.fromkeys(devices)),
             driver=self.placement.driver or "unknown",
@@ -173,10 +174,11 @@ class Stages:
         image: str | None = None,
         base: str | None = None,
         folder: Path | None = None,
+        own: str = "*",
         **inputs: str,
     ) -> Stamp:
         path = self.tree / "build" / STAMPS / f"{name}.json"
-        return Stamp(path=path, inputs=inputs, image=image, base=base, folder=folder)
+        return Stamp(path=path, inputs=inputs, image=image, base=base, folder=folder, own=own)
 
     def _on_host(self, target: str, *words: str, stamp: Stamp) -> Command:
         env = {**os.environ, **self._variables}
