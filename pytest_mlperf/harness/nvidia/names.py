@@ -84,7 +84,7 @@ class Names:
 
     @property
     def plans(self) -> str:
-        """Pattern for the files of its engines there; processor, batch size and precision are as registered."""
+        """Pattern for the files of its engines; device, batch size and precision are as it is registered."""
         return f"{self.benchmark}-{self.scenario}-*.{self.workload}.plan"
 
     @property
