@@ -76,4 +76,7 @@ def _attempt(record: Record) -> Attempt:
         folder=record.folder,
         started_at=record.started_at,
         duration_s=record.duration_s,
+        error=record.error,
+        steps=record.steps,
+        statement=record.statement,
     )

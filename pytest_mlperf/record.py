@@ -81,6 +81,9 @@ class Attempt:
     folder: str | None
     started_at: str | None
     duration_s: float | None
+    error: str | None = None
+    steps: tuple[Step, ...] = ()
+    statement: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,8 +140,9 @@ class Record:
 
     @property
     def privileges(self) -> tuple[str, ...]:
-        """What its containers were allowed beyond the least."""
-        return beyond_least(word for step in self.steps for word in step.privileges)
+        """What its containers were allowed beyond the least, in any attempt."""
+        runs = self.attempts or (self,)
+        return beyond_least(word for run in runs for step in run.steps for word in step.privileges)
 
     @property
     def verdict(self) -> str | None:
