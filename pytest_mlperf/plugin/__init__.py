@@ -6,6 +6,7 @@ imported when a test that asks for a case is collected.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -149,6 +150,10 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_mlperf.plugin.html import add_columns  # noqa: PLC0415  only where HTML is written
 
         add_columns(config)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        from pytest_mlperf.plugin.github import GitHub  # noqa: PLC0415  only there
+
+        config.pluginmanager.register(GitHub(config=config), "pytest_mlperf.github")
 
 
 @pytest.hookimpl(tryfirst=True)
