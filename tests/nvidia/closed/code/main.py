@@ -10,6 +10,7 @@ import argparse
 import array
 import json
 import os
+import queue
 import sys
 import threading
 import time
@@ -129,24 +130,32 @@ class System:
     qps: float
     right: float
     offline: bool
-    threads: list[threading.Thread] = field(default_factory=list)
+    waiting: queue.SimpleQueue[tuple[float, list[int], list[int]] | None] = field(
+        default_factory=queue.SimpleQueue
+    )
+
+    def start(self) -> threading.Thread:
+        """Start to answer; a thread for each query could not keep up beside a busy neighbour."""
+        thread = threading.Thread(target=self._answer_in_time)
+        thread.start()
+        return thread
 
     def issue(self, ids: list[int], indices: list[int]) -> None:
         if self.offline:
             time.sleep(len(ids) / self.qps)
             self._answer(ids, indices)
         else:
-            self.threads.append(threading.Thread(target=self._later, args=(ids, indices)))
-            self.threads[-1].start()
+            self.waiting.put((time.monotonic() + self.latency_s, ids, indices))
 
-    def finish(self) -> None:
-        """Wait until LoadGen has taken the last answer."""
-        for thread in self.threads:
-            thread.join()
+    def stop(self) -> None:
+        """Answer nothing more."""
+        self.waiting.put(None)
 
-    def _later(self, ids: list[int], indices: list[int]) -> None:
-        time.sleep(self.latency_s)
-        self._answer(ids, indices)
+    def _answer_in_time(self) -> None:
+        while (query := self.waiting.get()) is not None:
+            due_s, ids, indices = query
+            time.sleep(max(0, due_s - time.monotonic()))
+            self._answer(ids, indices)
 
     def _answer(self, ids: list[int], indices: list[int]) -> None:
         answers = array.array("B", [self._is_right(index) for index in indices])
@@ -173,8 +182,10 @@ def run(args: argparse.Namespace, config: Config, log_dir: Path) -> None:
     output.outdir = str(log_dir)
     logging = lg.LogSettings()
     logging.log_output = output
+    answering = system.start()
     lg.StartTestWithLogSettings(sut, qsl, asked, logging)
-    system.finish()
+    system.stop()
+    answering.join()  # LoadGen must have taken the last answer
     lg.DestroyQSL(qsl)
     lg.DestroyFastSUT(sut)
 
