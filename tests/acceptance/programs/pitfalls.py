@@ -95,8 +95,10 @@ def say(text: str) -> None:
 
 
 def raise_error(*_: Any) -> None:
-    """Fail as code does."""
-    raise ValueError("the model has no weights")
+    """Fail as code does, and say so first: LoadGen may crash while Python still prints the traceback."""
+    error = ValueError("the model has no weights")
+    say(repr(error))
+    raise error
 
 
 def raise_in_thread(_: list[Any]) -> None:
