@@ -40,7 +40,7 @@ def is_decided(records: Sequence[Record], allowed: Attempts) -> bool:
 
 def holds(record: Record, allowed: Attempts) -> bool:
     """Return whether a case would have ended as it did, had it been run as often as this allows."""
-    endings = [run.ending for run in record.attempts or (record,)]
+    endings = [run.ending for run in record.runs]
     return _is_decided(endings, allowed) and _ending(endings, allowed) == record.ending
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -14,6 +16,8 @@ from pytest_mlperf.matrix.privileges import beyond_least
 from pytest_mlperf.verdict import Finding  # noqa: TC001  records are read by their types
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pydantic import TypeAdapter
 
 Ending = Literal["pass", "fail", "unplaced", "error", "dropped"]
@@ -134,6 +138,11 @@ class Record:
     resumed: str | None = None
 
     @property
+    def runs(self) -> tuple[Record | Attempt, ...]:
+        """Its attempts, or itself where it is run once."""
+        return self.attempts or (self,)
+
+    @property
     def image(self) -> str | None:
         """Digest of the container image that the case ran in (`sha256:...`), None where it ran in none."""
         return next((step.image for step in reversed(self.steps) if step.image is not None), None)
@@ -141,8 +150,7 @@ class Record:
     @property
     def privileges(self) -> tuple[str, ...]:
         """What its containers were allowed beyond the least, in any attempt."""
-        runs = self.attempts or (self,)
-        return beyond_least(word for run in runs for step in run.steps for word in step.privileges)
+        return beyond_least(word for run in self.runs for step in run.steps for word in step.privileges)
 
     @property
     def verdict(self) -> str | None:
@@ -199,3 +207,15 @@ def _adapter() -> TypeAdapter[Record]:
 def from_json(content: object) -> Record:
     """Return the record that `to_json` described. Raises ValueError when it is none."""
     return _adapter().validate_python(content)
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of a file of records; a kill may have cut the last one, which is then left out.
+
+    Raises OSError or ValueError.
+    """
+    texts = path.read_text(encoding="utf-8").splitlines()
+    lines = [json.loads(text) for text in texts[:-1]]
+    with contextlib.suppress(ValueError):
+        lines += map(json.loads, texts[-1:])
+    return lines

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_mlperf.errors import ConfigurationError, Place
 from pytest_mlperf.matrix import Case, Settings
-from pytest_mlperf.record import CASES, RECORD, RECORDS, from_json
+from pytest_mlperf.record import CASES, RECORD, RECORDS, from_json, read_lines
 from pytest_mlperf.version import __version__
 
 if TYPE_CHECKING:
@@ -92,10 +92,7 @@ class Resume:
         """The lines of the earlier session's file of records; a kill may have cut the last one."""
         path = self.folder / RECORDS
         with _told_by(path):
-            texts = path.read_text(encoding="utf-8").splitlines()
-            lines = [json.loads(text) for text in texts[:-1]]
-        with contextlib.suppress(ValueError):
-            lines += map(json.loads, texts[-1:])
+            lines = read_lines(path)
         if not lines or "header" not in lines[0]:
             raise ConfigurationError(
                 "--mlperf-resume: found no header, allowed: the folder of a session that has begun",

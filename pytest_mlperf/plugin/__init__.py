@@ -70,6 +70,20 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "help": "where NVIDIA's harness of a round is: a checkout of inference_results_<ROUND>, or its "
         "closed/NVIDIA; may be given for several rounds (models and data: see MLPERF_SCRATCH_PATH)",
     },
+    "--mlperf-history": {
+        "metavar": "FILE|URL",
+        "help": "keep the records of all sessions in this SQLite file, or at this URL of PostgreSQL "
+        "(default: ini key mlperf_history)",
+    },
+    "--mlperf-report": {
+        "choices": ("rates",),
+        "help": "say what the history says: rates, how often each case passed, of how many; run nothing",
+    },
+    "--mlperf-import": {
+        "action": "append",
+        "metavar": "DIR",
+        "help": "add the sessions whose results are in or below DIR to the history (repeatable); run nothing",
+    },
     "--mlperf-doctor": {
         "nargs": "?",
         "const": "text",
@@ -122,6 +136,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type="args",
         default=["matrices/*.yaml"],
     )
+    parser.addini("mlperf_history", "as --mlperf-history; a file is relative to the rootdir", default="")
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -158,7 +173,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    """Answer a question about the machine, instead of a session."""
+    """Answer a question about the machine or its history, instead of a session."""
+    if config.getoption("mlperf_report") or config.getoption("mlperf_import"):
+        from pytest_mlperf.plugin import remembering  # noqa: PLC0415  wake up
+
+        return remembering.answer(config)
     doctor = config.getoption("mlperf_doctor")
     if not doctor and not config.getoption("mlperf_leases"):
         return None

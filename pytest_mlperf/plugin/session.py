@@ -20,7 +20,7 @@ from pytest_mlperf.matrix import Case
 from pytest_mlperf.packing import AT_ONCE, Need
 from pytest_mlperf.pipeline import has_host_alone, left_record
 from pytest_mlperf.placement.leases import check_folder
-from pytest_mlperf.plugin import exporting, output
+from pytest_mlperf.plugin import exporting, output, remembering
 from pytest_mlperf.plugin.nodeids import case_id
 from pytest_mlperf.plugin.planning import write_plan
 from pytest_mlperf.plugin.suite import Suite, suite_of
@@ -87,6 +87,7 @@ class Session:
             self._check_leases()
             process.reap()
             folder = output.make(self.config)
+            remembering.begin(self.config, folder)
             now = datetime.now(timezone.utc).isoformat(timespec="seconds")
             resume = self.suite.resume
             self.file = RecordFile(
@@ -169,6 +170,7 @@ class Session:
         self.file.close(self.conformance)
         metrics.write(output.folder(self.config), self.records.values())
         exporting.end(self.config, self.suite, self.records.values())
+        remembering.end(self.config)
         if session.exitstatus != pytest.ExitCode.OK:
             return
         if any(_is_bad(record) for record in self.records.values()):
@@ -242,6 +244,8 @@ class Session:
         if not self._executed():
             write("no case was executed")
         write(f"results: {self._shown_output()}")
+        for line in remembering.told(self.config):
+            write(line)
 
     def _folded(self) -> Iterator[str]:
         """Give the reasons of all that did not pass, each once with its count; failures have their blocks."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from pytest_mlperf.record import Ending, Record
+    from pytest_mlperf.record import Attempt, Ending, Record
 
 FILE = "metrics.csv"
 COLUMNS = ("Scenario", "Metric Name", "Value", "Unit", "SKU", "Round", "Conformance")
@@ -46,11 +46,17 @@ def rows(record: Record) -> Iterator[tuple[str, str, str]]:
     The verdict has the case's metric name, 1.0 or 0.0 and VirtualClient's unit; a measurement has the name
     `<configuration>-<key of LoadGen or of the accuracy script>`.
     """
-    for run in record.attempts or (record,):
+    for run in record.runs:
         yield from verdict_row(record, run.ending)
-        configuration = record.case.metric_name.rpartition("-")[0]
-        for measurement in run.measurements:
-            yield f"{configuration}-{measurement.name}", format_number(measurement.value), measurement.unit
+        for name, value, unit in measured(record, run):
+            yield name, format_number(value), unit
+
+
+def measured(record: Record, run: Record | Attempt) -> Iterator[tuple[str, float, str]]:
+    """Give name, value and unit of what was measured in a run of a case."""
+    configuration = record.case.metric_name.rpartition("-")[0]
+    for measurement in run.measurements:
+        yield f"{configuration}-{measurement.name}", measurement.value, measurement.unit
 
 
 def verdict_row(record: Record, ending: Ending) -> Iterator[tuple[str, str, str]]:

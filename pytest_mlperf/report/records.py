@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import uuid
 from typing import IO, TYPE_CHECKING, Any
 
 from pytest_mlperf.record import RECORDS
@@ -38,6 +40,8 @@ class RecordFile:
                 "header": {
                     "format": FORMAT,
                     "pytest_mlperf": __version__,
+                    "session": str(uuid.uuid4()),
+                    "host": platform.node(),
                     "started_at": started_at,
                     "inventory": inventory,
                     "goes_on": os.path.relpath(goes_on, folder) if goes_on else None,

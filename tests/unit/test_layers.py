@@ -41,6 +41,7 @@ STAGES = (
     "resume",
     "pipeline",
     "report",
+    "history",
     "submission",
     "doctor",
     "catalogue",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import signal
 import time
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,8 @@ def test_a_file_is_a_header_records_and_a_footer(tmp_path: Path, make_record: Ma
         "header": {
             "format": 1,
             "pytest_mlperf": __version__,
+            "session": header["header"]["session"],
+            "host": platform.node(),
             "started_at": STARTED_AT,
             "inventory": {"devices": []},
             "goes_on": None,

@@ -1,0 +1,76 @@
+"""A session as it stands in its folder: what a history takes in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pytest_mlperf.errors import EvidenceError, Place
+from pytest_mlperf.matrix import Case
+from pytest_mlperf.record import RECORDS, from_json, read_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from pytest_mlperf.record import Record
+
+
+@dataclass(frozen=True, kw_only=True)
+class Past:
+    """A session that ended, or was killed.
+
+    started_at:   ISO 8601, UTC
+    host:         name of the machine
+    version:      of pytest-mlperf
+    inventory:    what was found on the machine, as plain values
+    conformance:  the word of the session; None: it did not end
+    records:      of cases of matrices that were asked for; what was dropped is left out
+    """
+
+    id: str
+    started_at: str
+    host: str
+    version: str
+    inventory: Mapping[str, Any]
+    conformance: str | None
+    records: tuple[Record, ...]
+
+
+def read(folder: Path) -> Past:
+    """Read the records that a session left in its folder. Raises EvidenceError where there are none."""
+    path = folder / RECORDS
+    try:
+        lines = read_lines(path)
+        header = lines[0]["header"] if lines else {}
+        return Past(
+            id=header["session"],
+            started_at=header["started_at"],
+            host=header["host"],
+            version=header["pytest_mlperf"],
+            inventory=header["inventory"],
+            conformance=lines[-1].get("footer", {}).get("conformance"),
+            records=tuple(_records(lines)),
+        )
+    except OSError as error:
+        raise EvidenceError(str(error.strerror), place=Place(path=str(path))) from error
+    except KeyError as error:
+        raise EvidenceError(
+            f"found no {error} in its header, allowed: records of this version",
+            place=Place(path=str(path), line=1),
+        ) from error
+    except ValueError as error:
+        raise EvidenceError(str(error).partition("\n")[0], place=Place(path=str(path))) from error
+
+
+def _records(lines: list[dict[str, Any]]) -> Iterator[Record]:
+    for line in lines:
+        if "record" in line:
+            record = from_json(line["record"])
+            if isinstance(record.case, Case) and record.ending != "dropped":
+                yield record
+
+
+def below(folder: Path) -> list[Path]:
+    """Return the folders of sessions at and below a folder, in their order."""
+    return sorted(path.parent for path in folder.rglob(RECORDS))

@@ -1,0 +1,208 @@
+"""A history in a database: sessions go in once and whole, whoever writes beside."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.util.exc import CommandError
+from sqlalchemy import create_engine, event, exc, insert, select, text, update
+from sqlalchemy.engine import make_url
+from sqlalchemy.pool import NullPool
+
+from pytest_mlperf.errors import ConfigurationError, HostError
+from pytest_mlperf.history.tables import FINDINGS, METRICS, RECORDS, RUNS, SESSIONS
+from pytest_mlperf.matrix import SHORTENED
+from pytest_mlperf.report.metrics import measured, verdict_row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from sqlalchemy import Connection, Engine, Table
+
+    from pytest_mlperf.history.past import Past
+    from pytest_mlperf.record import Attempt, Record
+
+    Row = Mapping[str, Any]
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_BUSY_S = 60
+_LOCK = 7361_7465  # any number that no other program takes as its lock
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """A database. Nothing is asked of it before it is used; every method raises HostError when it fails.
+
+    url: as SQLAlchemy has it, of SQLite or PostgreSQL
+    """
+
+    url: str
+
+    def __str__(self) -> str:
+        return make_url(self.url).render_as_string(hide_password=True)
+
+    def add(self, past: Past) -> int:
+        """Add what is not there yet of a session; return how many records that were."""
+        with self.transaction() as connection:
+            stored = SESSIONS.c.id == past.id
+            if connection.execute(select(SESSIONS.c.id).where(stored)).first() is None:
+                connection.execute(insert(SESSIONS), _texts(_session(past)))
+            elif past.conformance is not None:
+                connection.execute(update(SESSIONS).where(stored).values(conformance=past.conformance))
+            known = select(RECORDS.c.case_id).where(RECORDS.c.session == past.id)
+            there = set(connection.scalars(known))
+            new = [record for record in past.records if record.case.id not in there]
+            for table, rows in _rows(past.id, new).items():
+                if rows:
+                    connection.execute(insert(table), [_texts(row) for row in rows])
+        return len(new)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Give the one transaction that is open at a time, on tables that are up to date."""
+        with self._told():
+            self._up_to_date  # noqa: B018  once
+            with self._alone() as connection:
+                yield connection
+
+    @cached_property
+    def _up_to_date(self) -> bool:
+        with self._alone() as connection:
+            _migrate(connection)
+        return True
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[Connection]:
+        with self._engine.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+            yield connection
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except exc.SQLAlchemyError as error:
+            why = getattr(error, "orig", None) or error
+            raise HostError(f"history {self}: {str(why).partition(chr(10))[0]}") from error
+        except CommandError as error:
+            raise HostError(
+                f"history {self}: {error}", hint="was it written by a newer pytest-mlperf?"
+            ) from error
+
+    @cached_property
+    def _engine(self) -> Engine:
+        engine = create_engine(self.url, poolclass=NullPool)
+        if engine.dialect.name == "sqlite":
+            event.listen(engine, "connect", _leave_transactions_to_us)
+            event.listen(engine, "begin", _begin_to_write)
+        return engine
+
+
+def open_history(url: str) -> History:
+    """Return the history at a URL. Raises ConfigurationError; ModuleNotFoundError without its driver."""
+    try:
+        dialect = make_url(url).get_dialect()
+    except (exc.ArgumentError, exc.NoSuchModuleError) as error:
+        raise ConfigurationError(f"--mlperf-history: {error}") from error
+    name = dialect.name
+    if name not in ("sqlite", "postgresql"):
+        raise ConfigurationError(
+            f"--mlperf-history: found a URL of {name}, allowed: a file, sqlite:///..., postgresql+psycopg://..."
+        )
+    dialect.import_dbapi()
+    return History(url=url)
+
+
+def _leave_transactions_to_us(connection: Any, _: object) -> None:
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout = {_BUSY_S * 1000}")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_to_write(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _migrate(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _session(past: Past) -> Row:
+    return {
+        "id": past.id,
+        "started_at": past.started_at,
+        "host": past.host,
+        "pytest_mlperf": past.version,
+        "inventory": json.dumps(past.inventory),
+        "conformance": past.conformance,
+    }
+
+
+def _rows(session: str, records: list[Record]) -> dict[Table, list[Row]]:
+    """Return the rows of records by table, in the order in which they refer to each other."""
+    rows: dict[Table, list[Row]] = {RECORDS: [], RUNS: [], FINDINGS: [], METRICS: []}
+    for record in records:
+        key = {"session": session, "case_id": record.case.id}
+        rows[RECORDS].append({**key, **_record(record)})
+        for number, run in enumerate(record.runs, 1):
+            of_run = {**key, "number": number}
+            rows[RUNS].append({**of_run, **_run(run)})
+            rows[FINDINGS] += ({**of_run, "position": n, **row} for n, row in enumerate(_findings(run)))
+            rows[METRICS] += ({**of_run, "position": n, **row} for n, row in enumerate(_metrics(record, run)))
+    return rows
+
+
+def _record(record: Record) -> Row:
+    case = record.case
+    named = ("metric_name", "round", "sku", "benchmark", "scenario", "mode")
+    kept = ("ending", "verdict", "reason", "image", "replayed", "resumed")
+    return {
+        **{name: getattr(case, name) for name in named},
+        **{name: getattr(record, name) for name in kept},
+        "conformance": _good_for(record),
+        "content": json.dumps(record.to_json()),
+    }
+
+
+def _good_for(record: Record) -> str:
+    """Return what results may be added up with: those of the same length, on machines that match as well."""
+    labels = [SHORTENED] if record.case.conformance == "smoke" else []
+    labels += ["partial match"] if record.deltas else []
+    return record.case.conformance + (f" ({'; '.join(labels)})" if labels else "")
+
+
+def _run(run: Record | Attempt) -> Row:
+    return {name: getattr(run, name) for name in ("ending", "reason", "started_at", "duration_s")}
+
+
+def _findings(run: Record | Attempt) -> Iterator[Row]:
+    for finding in run.findings:
+        names = ("rule", "expected", "observed", "satisfied", "relaxed")
+        yield {name: getattr(finding, name) for name in names}
+
+
+def _metrics(record: Record, run: Record | Attempt) -> Iterator[Row]:
+    for name, word, unit in verdict_row(record, run.ending):
+        yield {"name": name, "value": float(word), "unit": unit, "is_verdict": True}
+    for name, value, unit in measured(record, run):
+        yield {"name": name, "value": value, "unit": unit, "is_verdict": False}
+
+
+def _texts(row: Row) -> Row:
+    """Return a row whose texts every database takes: what is no character is written as an escape."""
+    return {name: _text(value) if isinstance(value, str) else value for name, value in row.items()}
+
+
+def _text(value: str) -> str:
+    return value.encode(errors="backslashreplace").decode().replace("\0", "\\x00")

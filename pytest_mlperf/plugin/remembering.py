@@ -1,0 +1,145 @@
+"""The history of sessions: where it is, what goes into it at the end, and what it is asked."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_mlperf.errors import ConfigurationError, EvidenceError, HostError
+from pytest_mlperf.record import RECORDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from pytest_mlperf.history.store import History
+    from pytest_mlperf.history.waiting import Note
+
+
+@dataclass(kw_only=True, eq=False)
+class _Remembering:
+    history: History
+    note: Note
+    told: list[str] = field(default_factory=list)
+
+
+_STASH = pytest.StashKey[_Remembering]()
+
+
+def begin(config: pytest.Config, results: Path) -> None:
+    """Note that the session in a folder is to be remembered, if any is. Raises UsageError."""
+    history = _history(config)
+    if history is None:
+        return
+    from pytest_mlperf.history import waiting  # noqa: PLC0415  only with a history
+
+    notes = waiting.of(history.url)
+    try:
+        note = notes.add(results)
+    except OSError as error:
+        raise pytest.UsageError(
+            f"{notes.folder}: --mlperf-history: cannot be written: {error.strerror} "
+            "(XDG_STATE_HOME names another folder for what a history has not got yet)"
+        ) from error
+    config.stash[_STASH] = _Remembering(history=history, note=note)
+
+
+def end(config: pytest.Config) -> None:
+    """Add this session to the history, and those that it has not got yet."""
+    remembering = config.stash.get(_STASH, None)
+    if remembering is None:
+        return
+    from pytest_mlperf.history import waiting  # noqa: PLC0415  only with a history
+
+    history = remembering.history
+    if _deliver(remembering, remembering.note):
+        for note in waiting.of(history.url).take():
+            _deliver(remembering, note)
+
+
+def told(config: pytest.Config) -> Iterable[str]:
+    """Return what is to be said of the history."""
+    remembering = config.stash.get(_STASH, None)
+    return remembering.told if remembering else ()
+
+
+def _deliver(remembering: _Remembering, note: Note) -> bool:
+    from pytest_mlperf.history import past  # noqa: PLC0415  only with a history
+
+    results, say = note.results, remembering.told.append
+    try:
+        new = remembering.history.add(past.read(results))
+    except EvidenceError as error:
+        say(f"history: {error}: not added")
+        if (results / RECORDS).exists():
+            note.keep()
+        else:
+            note.done()
+        return True
+    except HostError as error:
+        say(f"{error}: not added; the next session with this history on this machine adds {results}")
+        note.keep()
+        return False
+    note.done()
+    where = "" if note is remembering.note else f" of {results}, which it had not got yet"
+    say(f"history {remembering.history}: {new} records{where}")
+    return True
+
+
+def answer(config: pytest.Config) -> pytest.ExitCode:
+    """Import what is to be imported, and print what is asked. Raises UsageError where that fails."""
+    history = _history(config)
+    if history is None:
+        raise pytest.UsageError(
+            "--mlperf-report, --mlperf-import: found no history, allowed: one named by --mlperf-history "
+            "or the ini key mlperf_history"
+        )
+    try:
+        for folder in config.getoption("mlperf_import") or ():
+            _import(history, config.invocation_params.dir / folder)
+        return _rates(history) if config.getoption("mlperf_report") else pytest.ExitCode.OK
+    except (EvidenceError, HostError) as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def _import(history: History, folder: Path) -> None:
+    from pytest_mlperf.history import past  # noqa: PLC0415  only with a history
+
+    found = past.below(folder)
+    if not found:
+        raise pytest.UsageError(
+            f"{folder}: --mlperf-import: found no {RECORDS} in or below it, allowed: results of sessions"
+        )
+    new = sum(history.add(past.read(results)) for results in found)
+    sys.stdout.write(f"history {history}: {new} records of {len(found)} sessions were new\n")
+
+
+def _rates(history: History) -> pytest.ExitCode:
+    from pytest_mlperf.history.rates import rates, table  # noqa: PLC0415  only with a history
+
+    found = rates(history)
+    sys.stdout.write(f"{table(found) or f'history {history}: no verdict yet'}\n")
+    return pytest.ExitCode.OK if found else pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+def _history(config: pytest.Config) -> History | None:
+    given = config.getoption("mlperf_history") or config.getini("mlperf_history")
+    if not given:
+        return None
+    start = config.invocation_params.dir if config.getoption("mlperf_history") else config.rootpath
+    url = given if "://" in given else f"sqlite:///{(start / given).resolve()}"
+    try:
+        from pytest_mlperf.history.store import open_history  # noqa: PLC0415  only with a history
+
+        return open_history(url)
+    except ModuleNotFoundError as error:
+        missing = str(error.name).partition(".")[0]
+        raise pytest.UsageError(
+            f"--mlperf-history: found no module {missing} (pip install 'pytest-mlperf[history]', and "
+            "'pytest-mlperf[postgresql]' for PostgreSQL)"
+        ) from error
+    except ConfigurationError as error:
+        raise pytest.UsageError(str(error)) from error

@@ -1,0 +1,145 @@
+"""Sessions are remembered, and nothing is lost when their history cannot be reached or they are killed."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from sessions import Session
+
+HISTORY = ("--mlperf-history", "here/history.sqlite")
+GOOD = "CPU_SCRIPT-scripted_k_99_MaxP-Offline"
+
+
+@pytest.fixture(autouse=True)
+def _state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+
+
+def rates(session: Session) -> list[list[str]]:
+    """Return the rows of the rates, by word."""
+    result = session.run("--mlperf-report", "rates", *HISTORY)
+    assert result.ret == pytest.ExitCode.OK
+    return [line.split()[:7] for line in result.outlines if "Mode " in line]
+
+
+def test_sessions_are_remembered(any_session: Session) -> None:
+    any_session.pytester.mkdir("here")
+    for number in range(2):
+        result = any_session.run(*HISTORY, "--mlperf-output", f"out-{number}")
+        assert result.ret == pytest.ExitCode.TESTS_FAILED
+        result.stdout.fnmatch_lines(["history sqlite:///*/here/history.sqlite: 6 records"])
+    assert rates(any_session) == [
+        ["bad", f"{GOOD}-AccuracyMode", "0.00", "0.00", "0.00", "PASS/FAIL", "2"],
+        ["bad", f"{GOOD}-PerformanceMode", "0.00", "0.00", "0.00", "VALID/INVALID", "2"],
+        ["good", f"{GOOD}-AccuracyMode", "1.00", "1.00", "1.00", "PASS/FAIL", "2"],
+        ["good", f"{GOOD}-PerformanceMode", "1.00", "1.00", "1.00", "VALID/INVALID", "2"],
+    ]
+
+
+def test_attempts_are_counted_and_what_was_taken_over_is_not(session: Session) -> None:
+    session.pytester.mkdir("here")
+    session.run(*HISTORY, "-k", "bad", "--mlperf-attempts", "3", "--mlperf-output", "monday")
+    session.run(*HISTORY, "--mlperf-attempts", "3", "--mlperf-resume", "monday", "--mlperf-output", "tuesday")
+    session.run(*HISTORY, "-k", "good", "--mlperf-replay", "tuesday", "--mlperf-output", "replayed")
+    assert [(row[0], row[-1]) for row in rates(session)] == [
+        ("bad", "3"),
+        ("bad", "3"),
+        ("good", "1"),
+        ("good", "1"),
+    ]
+
+
+def test_a_history_that_cannot_be_reached_gets_it_later(session: Session) -> None:
+    result = session.run(*HISTORY, "-k", "good", "--mlperf-output", "first")
+    assert result.ret == pytest.ExitCode.OK
+    later = "the next session with this history on this machine adds */first"
+    result.stdout.fnmatch_lines([f"history *: unable to open database file: not added; {later}"])
+    session.pytester.mkdir("here")
+    result = session.run(*HISTORY, "-k", "good", "--mlperf-output", "second")
+    result.stdout.fnmatch_lines(
+        ["history *: 3 records", "history *: 3 records of */first, which it had not got yet"]
+    )
+    assert [row[-1] for row in rates(session)] == ["2", "2"]
+    result = session.run(*HISTORY, "-k", "good", "--mlperf-output", "third")
+    result.stdout.no_fnmatch_line("*had not got*")
+
+
+def test_a_session_that_was_killed_is_remembered(session: Session) -> None:
+    session.pytester.mkdir("here")
+    session.write_matrix(
+        "round: v2.0\ncategory: smoke\naxes: {sku: CPU, harness: scripted, scenario: Offline}\n"
+        "include:\n  - {benchmark: [good, slow], mode: AccuracyOnly}\n"
+    )
+    records = session.pytester.path / "killed/records.jsonl"
+    with session.start(*HISTORY, "--mlperf-output", "killed"):
+        while not (records.exists() and "record" in records.read_text().partition("\n")[2]):
+            time.sleep(0.1)
+    session.run(*HISTORY, "-k", "good", "--mlperf-output", "next")
+    assert [(row[0], row[-1]) for row in rates(session)] == [("good", "2")]
+
+
+def test_results_that_are_gone_are_said_once(session: Session) -> None:
+    session.run(*HISTORY, "-k", "good", "--mlperf-output", "first")
+    (session.pytester.path / "first/records.jsonl").unlink()
+    session.pytester.mkdir("here")
+    result = session.run(*HISTORY, "-k", "good", "--mlperf-output", "second")
+    result.stdout.fnmatch_lines(["history: */first/records.jsonl: No such file or directory: not added"])
+    result = session.run(*HISTORY, "-k", "good", "--mlperf-output", "third")
+    result.stdout.no_fnmatch_line("*not added*")
+
+
+def test_results_are_imported_once(session: Session) -> None:
+    session.pytester.mkdir("here")
+    for name in ("tree/first", "tree/second"):
+        session.run("-k", "good", "--mlperf-output", name)
+    for new in (6, 0):
+        result = session.run("--mlperf-import", "tree", *HISTORY)
+        assert result.ret == pytest.ExitCode.OK
+        result.stdout.fnmatch_lines([f"history *: {new} records of 2 sessions were new"])
+    assert [row[-1] for row in rates(session)] == ["2", "2"]
+
+
+def test_the_ini_key_turns_it_on(session: Session) -> None:
+    session.pytester.makeini("[pytest]\nmlperf_history = all.sqlite\n")
+    session.run("-k", "good", "--mlperf-output", "out").stdout.fnmatch_lines(
+        ["history *all.sqlite: 3 records"]
+    )
+    assert (session.pytester.path / "all.sqlite").exists()
+
+
+def test_a_history_without_verdicts_says_so(session: Session) -> None:
+    session.pytester.mkdir("here")
+    result = session.run("--mlperf-report", "rates", *HISTORY)
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    result.stdout.fnmatch_lines(["history sqlite:*: no verdict yet"])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            ("--mlperf-report", "rates"),
+            "found no history, allowed: one named by --mlperf-history or the ini*",
+        ),
+        (("--mlperf-import", "."), "found no history, allowed: one named by --mlperf-history or the ini*"),
+        (("--mlperf-import", "nowhere", *HISTORY), "nowhere: --mlperf-import: found no records.jsonl in or*"),
+        (("--mlperf-report", "rates", *HISTORY), "unable to open database file"),
+        (("--mlperf-history", "mysql://h/d"), "found a URL of mysql, allowed: a file, sqlite:///*"),
+    ],
+)
+def test_what_cannot_be_is_refused(session: Session, options: tuple[str, ...], said: str) -> None:
+    result = session.run(*options)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*{said}"])
+
+
+def test_a_missing_package_is_named(session: Session) -> None:
+    with (session.pytester.path / "conftest.py").open("a") as stream:
+        stream.write("\nsys.modules['sqlalchemy'] = None\n")
+    result = session.run(*HISTORY)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*found no module sqlalchemy (pip install 'pytest-mlperf?history?'*"])
