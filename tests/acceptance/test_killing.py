@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from installed import Installed
     from sessions import Session
 
-KILLS = int(os.environ.get("MLPERF_KILLS", "4"))
+KILLS = int(os.environ.get("MLPERF_KILLS", "6"))
 SIGNALS = (signal.SIGTERM, signal.SIGKILL)
 LONGEST_S = 8.0
 CASES = 4
