@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     Failure = Mapping[str, Any]
 
-# What its tests look at is run once, by one worker.
-pytestmark = pytest.mark.xdist_group("failures")
 HERE = Path(__file__).parent
 PROGRAMS = HERE / "programs"
 SUITE = HERE.parents[1] / "suites" / "test_conformance.py"

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from sessions import Session
 
-# What its tests look at is run once, by one worker.
-pytestmark = pytest.mark.xdist_group("replay")
 ROOT = Path(__file__).parents[2]
 REAL = "smoke and (resnet8-digits or dlrm-clicks) and Offline"
 KEPT = ("ending", "reason", "error", "findings", "measurements", "verdict", "case")

@@ -13,8 +13,6 @@ from typing import Any
 
 import pytest
 
-# What its tests look at is run once, by one worker.
-pytestmark = pytest.mark.xdist_group("smoke")
 ROOT = Path(__file__).parents[2]
 CASES = 12
 
