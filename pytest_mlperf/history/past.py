@@ -41,7 +41,7 @@ def read(folder: Path) -> Past:
     """Read the records that a session left in its folder. Raises EvidenceError where there are none."""
     path = folder / RECORDS
     try:
-        lines = read_lines(path)
+        lines = _objects(path)
         header = lines[0]["header"] if lines else {}
         return Past(
             id=header["session"],
@@ -61,6 +61,13 @@ def read(folder: Path) -> Past:
         ) from error
     except ValueError as error:
         raise EvidenceError(str(error).partition("\n")[0], place=Place(path=str(path))) from error
+
+
+def _objects(path: Path) -> list[dict[str, Any]]:
+    lines = read_lines(path)
+    if not all(isinstance(line, dict) for line in lines):
+        raise ValueError("found a line that is no object, allowed: records of a session")
+    return lines
 
 
 def _records(lines: list[dict[str, Any]]) -> Iterator[Record]:

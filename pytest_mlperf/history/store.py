@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_S = 60
-_LOCK = 7361_7465  # any number that no other program takes as its lock
+_LOCK = 73_617_465  # any number that no other program takes as its lock
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,23 +66,8 @@ class History:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """Give the one transaction that is open at a time, on tables that are up to date."""
-        with self._told():
-            self._up_to_date  # noqa: B018  once
-            with self._alone() as connection:
-                yield connection
-
-    @cached_property
-    def _up_to_date(self) -> bool:
-        with self._alone() as connection:
-            _migrate(connection)
-        return True
-
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[Connection]:
-        with self._engine.begin() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+        """Give a transaction that no other is beside, on tables that are up to date."""
+        with self._told(), _alone(self._engine) as connection:
             yield connection
 
     @contextlib.contextmanager
@@ -99,10 +84,13 @@ class History:
 
     @cached_property
     def _engine(self) -> Engine:
+        """The way to the database, whose tables are brought up to date when it is first gone."""
         engine = create_engine(self.url, poolclass=NullPool)
         if engine.dialect.name == "sqlite":
             event.listen(engine, "connect", _leave_transactions_to_us)
             event.listen(engine, "begin", _begin_to_write)
+        with _alone(engine) as connection:
+            _migrate(connection)
         return engine
 
 
@@ -119,6 +107,15 @@ def open_history(url: str) -> History:
         )
     dialect.import_dbapi()
     return History(url=url)
+
+
+@contextlib.contextmanager
+def _alone(engine: Engine) -> Iterator[Connection]:
+    """Give a transaction that no other of a history is beside."""
+    with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+        yield connection
 
 
 def _leave_transactions_to_us(connection: Any, _: object) -> None:

@@ -33,7 +33,7 @@ class Note:
 
     def done(self) -> None:
         """Take it away."""
-        self.path.unlink()
+        self.path.unlink(missing_ok=True)
         self.stream.close()
 
     def keep(self) -> None:

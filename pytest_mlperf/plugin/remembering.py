@@ -54,10 +54,13 @@ def end(config: pytest.Config) -> None:
         return
     from pytest_mlperf.history import waiting  # noqa: PLC0415  only with a history
 
-    history = remembering.history
-    if _deliver(remembering, remembering.note):
-        for note in waiting.of(history.url).take():
-            _deliver(remembering, note)
+    notes = waiting.of(remembering.history.url)
+    try:
+        if _deliver(remembering, remembering.note):
+            for note in notes.take():
+                _deliver(remembering, note)
+    except OSError as error:
+        remembering.told.append(f"{notes.folder}: what waits for the history cannot be read: {error}")
 
 
 def told(config: pytest.Config) -> Iterable[str]:

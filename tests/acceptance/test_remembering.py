@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -101,6 +103,37 @@ def test_results_are_imported_once(session: Session) -> None:
         assert result.ret == pytest.ExitCode.OK
         result.stdout.fnmatch_lines([f"history *: {new} records of 2 sessions were new"])
     assert [row[-1] for row in rates(session)] == ["2", "2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "records.jsonl:1: found no 'session' in its header, allowed: records of this version"),
+        ('{"footer": {}}\n', "records.jsonl:1: found no 'header' in its header*"),
+        ("5\n", "records.jsonl: found a line that is no object, allowed: records of a session"),
+        ("half\n{}\n", "records.jsonl: Expecting value: line 1 column 1 (char 0)"),
+        ("\xff", "records.jsonl:*"),
+    ],
+)
+def test_results_that_cannot_be_read_are_not_imported(session: Session, text: str, said: str) -> None:
+    for folder in ("here", "tree"):
+        session.pytester.mkdir(folder)
+    (session.pytester.path / "tree/records.jsonl").write_text(text, encoding="latin-1")
+    result = session.run("--mlperf-import", "tree", *HISTORY)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*{said}"])
+
+
+def test_notes_that_cannot_be_read_do_not_spoil_a_session(session: Session) -> None:
+    session.run(*HISTORY, "-k", "good", "--mlperf-output", "first")
+    session.pytester.mkdir("here")
+    (notes,) = (Path(os.environ["XDG_STATE_HOME"]) / "pytest-mlperf/history").iterdir()
+    (notes / "0.note").mkdir()
+    result = session.run(*HISTORY, "-k", "good", "--mlperf-output", "second")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(
+        ["history *: 3 records", "*: what waits for the history cannot be read: *Is a directory*"]
+    )
 
 
 def test_the_ini_key_turns_it_on(session: Session) -> None:
