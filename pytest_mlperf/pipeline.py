@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from pytest_mlperf.attempts import decide, holds, is_decided
 from pytest_mlperf.errors import EvidenceError, HostError, MlperfError, Place, RunError
 from pytest_mlperf.evidence.locating import locate
-from pytest_mlperf.evidence.reading import read
+from pytest_mlperf.evidence.reading import read, read_trace
 from pytest_mlperf.executor import Terms, limit
 from pytest_mlperf.executor.stages import Runner, Step
 from pytest_mlperf.hardware.matching import differences, identify
@@ -26,7 +26,9 @@ from pytest_mlperf.placement.visibility import environment
 from pytest_mlperf.record import CASES, RECORD, Measurement, Record, from_json
 from pytest_mlperf.replay import Logs
 from pytest_mlperf.verdict import Finding
+from pytest_mlperf.verdict.latencies import distributions
 from pytest_mlperf.verdict.rules import judge
+from pytest_mlperf.verdict.run import Run
 from pytest_mlperf.verdict.statement import compare
 
 if TYPE_CHECKING:
@@ -216,7 +218,8 @@ def _attempt(case: Case, site: Site, placed: Match | Logs, folder: Path) -> Reco
     try:
         if isinstance(placed, Logs):
             record = replace(record, deltas=placed.deltas(case))
-            evidence = _read(case, site, placed.copy(folder))
+            log_dir = placed.copy(folder)
+            evidence = _read(case, site, log_dir)
         else:
             with lease(_request(case, placed), notice=site.notice) as held:
                 placement = _placement(placed, held, site.inventory)
@@ -249,7 +252,8 @@ def _attempt(case: Case, site: Site, placed: Match | Logs, folder: Path) -> Reco
                         )
                         statement = _run_steps(preparation, runner, folder, steps)
                     record = replace(record, statement=statement.text if statement else None)
-                    evidence = _observe(case, site, preparation, folder)
+                    log_dir = _log_dir(preparation, folder)
+                    evidence = _read(case, site, log_dir)
                 finally:
                     record = replace(record, neighbours=held.neighbours(), steps=tuple(steps))
                 if statement is not None:
@@ -258,6 +262,7 @@ def _attempt(case: Case, site: Site, placed: Match | Logs, folder: Path) -> Reco
         mlperf_round = site.rounds[case.round]
         verdict = judge(case, site.benchmark(case), evidence, mlperf_round=mlperf_round)
         measurements = tuple(_measure(case, site.benchmark(case), evidence))
+        record = _with_course(record, evidence, log_dir)
     except MlperfError as error:
         return replace(record, reason=str(error), error=type(error).__name__)
     broken = "; ".join(str(finding) for finding in verdict.findings if finding.broken)
@@ -365,9 +370,9 @@ def _container(step: Command, case: Case) -> Container | None:
     return replace(step.container, privileges=privileges)
 
 
-def _observe(case: Case, site: Site, preparation: Preparation, folder: Path) -> Evidence:
+def _log_dir(preparation: Preparation, folder: Path) -> Path:
     appearance = preparation.appearance
-    return _read(case, site, locate(appearance, folder) if appearance else preparation.log_dir)
+    return locate(appearance, folder) if appearance else preparation.log_dir
 
 
 def _read(case: Case, site: Site, log_dir: Path) -> Evidence:
@@ -375,6 +380,18 @@ def _read(case: Case, site: Site, log_dir: Path) -> Evidence:
     metric = terms.benchmarks[case.benchmark].metric if case.mode == "AccuracyOnly" else None
     pattern = case.command.accuracy_pattern if case.command else None
     return read(log_dir, metric=metric, hashed=terms.hashes_log, pattern=pattern)
+
+
+def _with_course(record: Record, evidence: Evidence, log_dir: Path) -> Record:
+    """Return the record of a measurement with how it went: its latencies, and its throughput over time."""
+    if record.case.mode != "PerformanceOnly":
+        return record
+    run = Run(evidence=evidence)
+    latencies, trace = distributions(run), read_trace(log_dir)
+    if trace and run.scenario in ("SingleStream", "Server") and len(latencies) == 1:
+        # There a sample is a query, and the trace has them all.
+        latencies = (replace(latencies[0], quantiles=trace.latencies.quantiles),)
+    return replace(record, latencies=latencies, throughput=trace.throughput if trace else None)
 
 
 # The headline values by scenario: key of the detail log, and unit.

@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pytest_mlperf.errors import Place  # noqa: TC001  records are read by their types
+from pytest_mlperf.evidence import Distribution, Throughput  # noqa: TC001  records are read by their types
 from pytest_mlperf.executor.stages import Step  # noqa: TC001  records are read by their types
 from pytest_mlperf.hardware.matching import Delta  # noqa: TC001  records are read by their types
 from pytest_mlperf.matrix import SHORTENED, Case
@@ -114,6 +115,8 @@ class Record:
     attempts:     the runs of a case that might be run more than once; findings and measurements are of the
                   last that ended as the case does
     resumed:      the folder of the earlier session that ran the case, as the user named it
+    latencies:    how those of a measurement were spread, as far as its logs tell
+    throughput:   over time, where the logs hold a trace
     """
 
     case: Case | PublishedCase
@@ -136,6 +139,8 @@ class Record:
     replayed: str | None = None
     attempts: tuple[Attempt, ...] = ()
     resumed: str | None = None
+    latencies: tuple[Distribution, ...] = ()
+    throughput: Throughput | None = None
 
     @property
     def runs(self) -> tuple[Record | Attempt, ...]:

@@ -1,7 +1,7 @@
 """What the logs of a run say: facts, each with its file and line. No judgement is made here.
 
-`detail`, `summary`, `accuracy`, `user_conf` and `metadata` parse one format each; `reading` opens the
-files of a run.
+`detail`, `summary`, `accuracy`, `user_conf`, `metadata` and `trace` parse one format each; `reading` opens
+the files of a run.
 """
 
 from __future__ import annotations
@@ -77,6 +77,32 @@ class UserConf:
 
     asked: Mapping[tuple[str, str, str], Fact]
     ignored: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distribution:
+    """How long something took, as far as the logs tell.
+
+    of:         what was timed: "query", "sample", "first token", "time per output token"
+    quantiles:  pairs of a share (0 to 1) and the latency in ns that so many did not exceed, rising
+    limit:      the share that had to stay within a latency in ns; None where nothing was held
+    """
+
+    of: str
+    quantiles: tuple[tuple[float, float], ...]
+    limit: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Throughput:
+    """Samples that were answered over time.
+
+    bin_s:          length of a bin; the last one may be shorter
+    samples_per_s:  in each bin, from the beginning of the test
+    """
+
+    bin_s: float
+    samples_per_s: tuple[float, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

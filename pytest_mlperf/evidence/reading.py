@@ -17,6 +17,7 @@ from pytest_mlperf.evidence import (
     detail,
     metadata,
     summary,
+    trace,
     user_conf,
 )
 
@@ -30,9 +31,10 @@ ACCURACY_LOG = "mlperf_log_accuracy.json"
 ACCURACY = "accuracy.txt"
 USER_CONF = "user.conf"
 METADATA = "metadata.json"
+TRACE = "mlperf_log_trace.json"
 
 JUDGED = (DETAIL, SUMMARY, ACCURACY_LOG, ACCURACY, USER_CONF, METADATA)
-"""What a verdict stands on, as far as it is there. LoadGen's trace, which can be the largest, is not read."""
+"""What a verdict stands on, as far as it is there. LoadGen's trace, which can be the largest, is not."""
 
 _BLOCK_BYTES = 1 << 20
 _HEAD_BYTES = 4096
@@ -63,6 +65,15 @@ def read(log_dir: Path, *, metric: str | None, hashed: bool = True, pattern: str
     if metric is not None and has_samples:
         scored = _accuracy(log_dir, metric, hashed=hashed, pattern=pattern)
     return Evidence(detail=details, summary=words, accuracy=scored, user_conf=_user_conf(log_dir))
+
+
+def read_trace(log_dir: Path) -> trace.Trace | None:
+    """Return what LoadGen's trace says, None where there is none, or it cannot be read."""
+    try:
+        with (log_dir / TRACE).open("rb") as stream:
+            return trace.parse(stream)
+    except OSError:
+        return None
 
 
 def _shown(path: Path) -> str:

@@ -1,11 +1,15 @@
-"""The latencies that Server is held to: of whole queries, or of the first and of each further token."""
+"""The latencies of a run: those that Server is held to, of queries or of tokens, and how all were spread."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_mlperf.evidence import Distribution
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pytest_mlperf.verdict.run import Run
 
 _PERCENTILES = (0.5, 0.9, 0.95, 0.97, 0.99, 0.999)
@@ -89,3 +93,42 @@ _EACH_TOKEN = Latency(
 def held(run: Run) -> tuple[Latency, ...]:
     """Return the latencies that LoadGen holds a Server run to."""
     return (_FIRST_TOKEN, _EACH_TOKEN) if run.uses_token_latencies else (_QUERY,)
+
+
+def distributions(run: Run) -> tuple[Distribution, ...]:
+    """Return how the latencies were spread, as far as LoadGen logs it, with the limits that were held."""
+    found = _held_distributions(run) if run.scenario == "Server" else [_plain_distribution(run)]
+    return tuple(distribution for distribution in found if distribution.quantiles)
+
+
+def _held_distributions(run: Run) -> Iterator[Distribution]:
+    for latency in held(run):
+        limit_ns = latency.limit_ns(run)
+        share = 0.99 if latency.part else run.target_percentile
+        values = ((percentile, latency.percentile_ns(run, percentile)) for percentile in _PERCENTILES)
+        ends = () if latency.part else _ends(run, "result_{}_latency_ns")
+        yield Distribution(
+            of=latency.part or "query",
+            quantiles=_rising([*values, *ends]),
+            limit=(share, limit_ns) if limit_ns else None,
+        )
+
+
+def _plain_distribution(run: Run) -> Distribution:
+    per_query = run.scenario == "MultiStream"
+    measured = "result_{:.2f}_percentile_" + ("per_query_" if per_query else "") + "latency_ns"
+    values = [(percentile, run.number(measured.format(100 * percentile))) for percentile in _PERCENTILES]
+    ends = _ends(run, "result_{}_query_latency_ns" if per_query else "result_{}_latency_ns")
+    return Distribution(
+        of="sample" if run.scenario == "Offline" else "query",
+        quantiles=_rising([*values, *ends]),
+    )
+
+
+def _ends(run: Run, key: str) -> tuple[tuple[float, float | None], ...]:
+    return (0.0, run.number(key.format("min"))), (1.0, run.number(key.format("max")))
+
+
+def _rising(pairs: list[tuple[float, float | None]]) -> tuple[tuple[float, float], ...]:
+    known = [(share, latency_ns) for share, latency_ns in pairs if latency_ns is not None]
+    return tuple(sorted(known))
