@@ -186,6 +186,11 @@ class Record:
         return (*shortened, *partial, *attempts, *replayed, *resumed)
 
     @property
+    def short_labels(self) -> tuple[str, ...]:
+        """The labels in a word or two, for where there is no room."""
+        return tuple(label.partition(":")[0] for label in self.labels)
+
+    @property
     def expected_failure(self) -> str | None:
         """Why a failure is no surprise, though it counts as one; None where it is one."""
         if isinstance(self.case, Case):

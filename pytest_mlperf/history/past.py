@@ -10,7 +10,7 @@ from pytest_mlperf.matrix import Case
 from pytest_mlperf.record import RECORDS, from_json, read_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from pytest_mlperf.record import Record
@@ -25,7 +25,7 @@ class Past:
     version:      of pytest-mlperf
     inventory:    what was found on the machine, as plain values
     conformance:  the word of the session; None: it did not end
-    records:      of cases of matrices that were asked for; what was dropped is left out
+    goes_on:      folder of the session that it went on with, from its own
     """
 
     id: str
@@ -35,6 +35,12 @@ class Past:
     inventory: Mapping[str, Any]
     conformance: str | None
     records: tuple[Record, ...]
+    goes_on: str | None = None
+
+    @property
+    def planned(self) -> tuple[Record, ...]:
+        """The records of cases of matrices that were asked for."""
+        return tuple(r for r in self.records if isinstance(r.case, Case) and r.ending != "dropped")
 
 
 def read(folder: Path) -> Past:
@@ -50,7 +56,8 @@ def read(folder: Path) -> Past:
             version=header["pytest_mlperf"],
             inventory=header["inventory"],
             conformance=lines[-1].get("footer", {}).get("conformance"),
-            records=tuple(_records(lines)),
+            records=tuple(from_json(line["record"]) for line in lines if "record" in line),
+            goes_on=header.get("goes_on"),
         )
     except OSError as error:
         raise EvidenceError(str(error.strerror), place=Place(path=str(path))) from error
@@ -68,14 +75,6 @@ def _objects(path: Path) -> list[dict[str, Any]]:
     if not all(isinstance(line, dict) for line in lines):
         raise ValueError("found a line that is no object, allowed: records of a session")
     return lines
-
-
-def _records(lines: list[dict[str, Any]]) -> Iterator[Record]:
-    for line in lines:
-        if "record" in line:
-            record = from_json(line["record"])
-            if isinstance(record.case, Case) and record.ending != "dropped":
-                yield record
 
 
 def below(folder: Path) -> list[Path]:

@@ -58,7 +58,7 @@ class History:
                 connection.execute(update(SESSIONS).where(stored).values(conformance=past.conformance))
             known = select(RECORDS.c.case_id).where(RECORDS.c.session == past.id)
             there = set(connection.scalars(known))
-            new = [record for record in past.records if record.case.id not in there]
+            new = [record for record in past.planned if record.case.id not in there]
             for table, rows in _rows(past.id, new).items():
                 if rows:
                     connection.execute(insert(table), [_texts(row) for row in rows])

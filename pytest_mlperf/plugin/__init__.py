@@ -84,6 +84,12 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "metavar": "DIR",
         "help": "add the sessions whose results are in or below DIR to the history (repeatable); run nothing",
     },
+    "--mlperf-merge": {
+        "nargs": "+",
+        "metavar": "DIR",
+        "help": "report the sessions whose results are in or below these folders as one (HTML, JUnit, "
+        "metrics.csv); run nothing",
+    },
     "--mlperf-doctor": {
         "nargs": "?",
         "const": "text",
@@ -148,7 +154,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the markers and the columns of HTML reports; a plan is made here, not by workers."""
+    """Register the markers and the page of HTML reports; a plan is made here, not by workers."""
     for name, meaning in MARKERS.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
     if config.getoption("mlperf_plan") and hasattr(config.option, "dist"):
@@ -161,10 +167,14 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_mlperf.plugin.exporting import prepare  # noqa: PLC0415  only where it is asked for
 
         prepare(config)
-    if config.getoption("htmlpath", None):
-        from pytest_mlperf.plugin.html import add_columns  # noqa: PLC0415  only where HTML is written
+    if config.getoption("mlperf_merge"):
+        from pytest_mlperf.plugin import merging  # noqa: PLC0415  only where it is asked for
 
-        add_columns(config)
+        merging.begin(config)
+    if config.getoption("htmlpath", None):
+        from pytest_mlperf.plugin.html import add_page  # noqa: PLC0415  only where HTML is written
+
+        add_page(config)
     if os.environ.get("GITHUB_ACTIONS") == "true":
         from pytest_mlperf.plugin.github import GitHub  # noqa: PLC0415  only there
 

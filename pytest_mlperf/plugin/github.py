@@ -20,19 +20,19 @@ class GitHub:
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Write both; a page that cannot be written is told, and changes nothing else."""
-        from pytest_mlperf.plugin.session import SESSION  # noqa: PLC0415  may not be awake
+        from pytest_mlperf.plugin.telling import TOLD  # noqa: PLC0415  may not be awake
         from pytest_mlperf.report.github import commands, page  # noqa: PLC0415  only where something ran
 
-        session = self.config.stash.get(SESSION, None)
-        if session is None or session.conformance is None:
+        told = self.config.stash.get(TOLD, None)
+        if told is None or told.conformance is None:
             return
-        records = tuple(session.records.values())
+        records = tuple(told.records.values())
         for command in commands(records):
             terminalreporter.write_line(command)
         path = os.environ.get(_PAGE)
         if path:
             try:
                 with Path(path).open("a", encoding="utf-8") as stream:
-                    stream.write(page(session.conformance, records))
+                    stream.write(page(told.conformance, records))
             except OSError as error:
                 terminalreporter.write_line(f"{path}: no summary for GitHub ({_PAGE}): {error.strerror}")

@@ -1,98 +1,110 @@
-"""The hooks of pytest-html: columns for cases, the sum over the table, and the verdict in each row.
+"""The hooks of pytest-html: one page that tells of the cases, and a table of all other tests.
 
-pytest-html fixes its columns before anything is collected, so they are there whenever the session has
-matrices, also when none of their cases is selected.
+pytest-html takes ten seconds to show ten thousand rows, and forty megabytes for what is to be told of them:
+so what a record tells as well is left out of its table.
 """
 
 from __future__ import annotations
 
 import os
-import posixpath
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 
 from pytest_mlperf.plugin import output
 
 if TYPE_CHECKING:
-    from pytest_mlperf.record import Record
+    from collections.abc import Iterator
+
+    from pytest_mlperf.record import Ending, Record
+
+_MOST_FILES = 30
+
+_SAME = {
+    "pass": {("setup", "passed"), ("call", "passed")},
+    "fail": {("setup", "passed"), ("call", "failed"), ("call", "skipped")},
+    "unplaced": {("setup", "skipped")},
+    "error": {("setup", "failed")},
+    "dropped": {("setup", "skipped")},
+}
+"""What pytest says of an item that says what its record says. Any other word is told by pytest-html, too."""
 
 
 @dataclass(kw_only=True, eq=False)
-class HtmlColumns:
+class HtmlPage:
     """Tells pytest-html of the records of a session."""
 
     config: pytest.Config
+    others: int = 0
+    """Rows of other tests."""
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_report_title(self, report: Any) -> None:
         """Say what the report is about, instead of the name of its file."""
         report.title = "MLPerf conformance"
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_html_results_table_header(self, cells: list[str]) -> None:
-        """Name the columns."""
-        from pytest_mlperf.report import html  # noqa: PLC0415  only where HTML is written
-
-        cells[1:1] = html.header_cells()
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_html_results_summary(self, prefix: list[str]) -> None:
-        """Put the sum over the table."""
-        from pytest_mlperf.plugin.session import SESSION  # noqa: PLC0415  may not be awake
-        from pytest_mlperf.report import html  # noqa: PLC0415  only where HTML is written
-
-        session = self.config.stash.get(SESSION, None)
-        if session is not None and session.conformance is not None:
-            prefix.extend(html.head(session.conformance, session.records.values()))
-
-    @pytest.hookimpl(optionalhook=True)
+    @pytest.hookimpl(optionalhook=True, trylast=True)
     def pytest_html_results_table_row(self, report: pytest.TestReport, cells: list[str]) -> None:
-        """Fill the columns; tests that are no cases leave them empty."""
-        from pytest_mlperf.report import html  # noqa: PLC0415  only where HTML is written
-
-        if cells and _has_row(report):
-            cells[1:1] = html.row_cells(self._record(report))
+        """Leave out the row of what its record tells."""
+        record = self._record(report)
+        if record is not None and not getattr(report, "extras", None) and _is_same(report, record.ending):
+            cells.clear()
+        elif cells and (report.when == "call" or not report.passed):
+            self.others += 1
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_html_results_table_html(self, report: pytest.TestReport, data: list[str]) -> None:
-        """Put the verdict with its reasons into the row's details."""
+    def pytest_html_results_summary(self, prefix: list[str], postfix: list[str]) -> None:
+        """Put the cases over the table of the other tests."""
+        from pytest_mlperf.plugin.telling import TOLD  # noqa: PLC0415  may not be awake
         from pytest_mlperf.report import html  # noqa: PLC0415  only where HTML is written
 
-        record = self._record(report) if _has_row(report) else None
-        if record is not None:
-            data[:] = html.block(record, logs=self._link(record))
+        told = self.config.stash.get(TOLD, None)
+        if told is None or told.conformance is None:
+            return
+        records = tuple(told.records.values())
+        prefix.extend(html.fragments(told.conformance, records, told.machines, self._links))
+        if self.others:
+            postfix.append("<h2>Other tests</h2>")
+        else:
+            prefix.append(html.style("alone.css"))
 
     def _record(self, report: pytest.TestReport) -> Record | None:
-        from pytest_mlperf.plugin.session import SESSION  # noqa: PLC0415  may not be awake
+        from pytest_mlperf.plugin.telling import TOLD  # noqa: PLC0415  may not be awake
 
-        session = self.config.stash.get(SESSION, None)
-        return session.record_of(report.nodeid) if session is not None else None
+        told = self.config.stash.get(TOLD, None)
+        return told.record_of(report.nodeid) if told is not None else None
 
-    def _link(self, record: Record) -> str | None:
-        """Return where the logs are, as seen from the report."""
-        return posixpath.normpath(f"{self._folder}/{record.folder}") if record.folder else None
+    def _links(self, record: Record) -> Iterator[tuple[str, str]]:
+        """Give the files that a case left, as seen from the page."""
+        if record.folder is None:
+            return
+        folder = output.folder(self.config) / record.folder
+        files = sorted(path for path in folder.rglob("*") if path.is_file() and path.stat().st_size)
+        for path in files[:_MOST_FILES]:
+            name = path.relative_to(folder).as_posix()
+            yield name, quote(f"{self._folder}/{record.folder}/{name}")
 
     @cached_property
     def _folder(self) -> str:
-        """The output folder, as seen from the report."""
+        """The output folder, as seen from the page."""
         page = self.config.invocation_params.dir / self.config.getoption("htmlpath")
         return Path(os.path.relpath(output.folder(self.config), page.parent)).as_posix()
 
 
-def _has_row(report: pytest.TestReport) -> bool:
-    """Return whether pytest-html shows a phase: it asks about all of them."""
-    return report.when == "call" or not report.passed
+def _is_same(report: pytest.TestReport, ending: Ending) -> bool:
+    """Return whether pytest says of an item what its record says."""
+    return (report.when == "teardown" and report.passed) or (report.when, report.outcome) in _SAME[ending]
 
 
-def add_columns(config: pytest.Config) -> None:
+def add_page(config: pytest.Config) -> None:
     """Register the hooks when a report is written in a project with matrices."""
     if not config.getoption("htmlpath", None) or hasattr(config, "workerinput"):
         return
     patterns = config.getini("mlperf_matrices")
-    named = config.getoption("mlperf_matrix") or config.getoption("mlperf_results")
+    named = any(config.getoption(f"mlperf_{name}") for name in ("matrix", "results", "merge"))
     if named or any(any(config.rootpath.glob(pattern)) for pattern in patterns):
-        config.pluginmanager.register(HtmlColumns(config=config), "pytest_mlperf.html")
+        config.pluginmanager.register(HtmlPage(config=config), "pytest_mlperf.html")

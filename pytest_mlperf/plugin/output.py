@@ -38,3 +38,10 @@ def make(config: pytest.Config) -> Path:
             "(results of two sessions are never mixed)"
         )
     return path
+
+
+def shown(config: pytest.Config) -> Path:
+    """Return the folder as it is told to the user."""
+    path = folder(config)
+    start = config.invocation_params.dir
+    return path.relative_to(start) if path.is_relative_to(start) else path

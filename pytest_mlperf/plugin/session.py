@@ -5,6 +5,7 @@ Lives in one process: pytest itself, also when xdist's workers run the cases.
 
 from __future__ import annotations
 
+import platform
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
@@ -24,10 +25,11 @@ from pytest_mlperf.plugin import exporting, output, remembering
 from pytest_mlperf.plugin.nodeids import case_id
 from pytest_mlperf.plugin.planning import write_plan
 from pytest_mlperf.plugin.suite import Suite, suite_of
+from pytest_mlperf.plugin.telling import TOLD, summarise
 from pytest_mlperf.record import CASES, PublishedCase, Record, from_json
 from pytest_mlperf.report import metrics
-from pytest_mlperf.report.conformance import Conformance, acceptance, add_up
-from pytest_mlperf.report.explanation import nearest
+from pytest_mlperf.report.conformance import Conformance, add_up
+from pytest_mlperf.report.machine import Machine, hardware
 from pytest_mlperf.report.records import RecordFile
 
 if TYPE_CHECKING:
@@ -51,6 +53,9 @@ class Session:
     file: RecordFile | None = None
     conformance: Conformance | None = None
     plan_line: str | None = None
+    started_at: str = field(
+        default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"), init=False
+    )
 
     def selected(self, nodeids: Iterable[str]) -> None:
         """Take note of the items that will run."""
@@ -88,12 +93,11 @@ class Session:
             process.reap()
             folder = output.make(self.config)
             remembering.begin(self.config, folder)
-            now = datetime.now(timezone.utc).isoformat(timespec="seconds")
             resume = self.suite.resume
             self.file = RecordFile(
                 folder,
                 inventory=asdict(self.suite.site.inventory),
-                started_at=now,
+                started_at=self.started_at,
                 goes_on=resume.folder if resume else None,
             )
         return self.file
@@ -228,38 +232,14 @@ class Session:
             write(self.plan_line)
         if self.conformance is None:
             return
-        terminalreporter.section("MLPerf conformance")
-        good = self.conformance.word == "conformant"
-        write(str(self.conformance), bold=True, **{"green" if good else "red": True})
-        write(self.conformance.sum())
-        for line in acceptance(self.records.values()):
-            write(line)
-        for line in self._folded():
-            write(f"  {line}")
+        summarise(terminalreporter, self.conformance, self.records.values())
         for line in self._resumed():
             write(line)
-        near = nearest(self.records.values())
-        if near:
-            write(near)
         if not self._executed():
             write("no case was executed")
-        write(f"results: {self._shown_output()}")
+        write(f"results: {output.shown(self.config)}")
         for line in remembering.told(self.config):
             write(line)
-
-    def _folded(self) -> Iterator[str]:
-        """Give the reasons of all that did not pass, each once with its count; failures have their blocks."""
-        records = self.records.values()
-        known = [record for record in records if record.ending == "fail" and record.expected_failure]
-        reasons = [("fail, as expected", record.expected_failure) for record in known]
-        reasons += [
-            (ending, record.reason)
-            for ending in ("unplaced", "error", "dropped")
-            for record in records
-            if record.ending == ending
-        ]
-        for (ending, reason), count in Counter(reasons).items():
-            yield f"{count} {ending}: {reason}"
 
     def _resumed(self) -> Iterator[str]:
         """Say what was taken over from an earlier session, and why finished cases ran again."""
@@ -272,10 +252,17 @@ class Session:
         reasons = Counter(self.suite.site.changed(case) for case in cases if case)
         yield from (f"  {count} not taken over: {why}" for why, count in reasons.items() if why)
 
-    def _shown_output(self) -> Path:
-        folder = output.folder(self.config)
-        start = self.config.invocation_params.dir
-        return folder.relative_to(start) if folder.is_relative_to(start) else folder
+    @property
+    def machines(self) -> tuple[Machine, ...]:
+        """What the records are of."""
+        return (
+            Machine(
+                host=platform.node(),
+                hardware=hardware(self.suite.site.inventory),
+                started_at=self.started_at,
+                word=self.conformance.word if self.conformance else None,
+            ),
+        )
 
     def record_of(self, nodeid: str) -> Record | None:
         """Return the record of an item, or None when it is no case."""
@@ -294,6 +281,6 @@ def start(config: pytest.Config) -> Session:
     """Return the session, made when it is first asked for."""
     if SESSION not in config.stash:
         session = Session(config=config, suite=suite_of(config))
-        config.stash[SESSION] = session
+        config.stash[SESSION] = config.stash[TOLD] = session
         config.pluginmanager.register(session, "pytest_mlperf.session")
     return config.stash[SESSION]

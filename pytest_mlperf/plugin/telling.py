@@ -1,18 +1,50 @@
-"""How an item tells of the record that it was run for."""
+"""How records are told: an item its own, and all of them together where pytest reports."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from pytest_mlperf.report.explanation import explain
+from pytest_mlperf.report.conformance import acceptance
+from pytest_mlperf.report.explanation import explain, nearest
 from pytest_mlperf.report.properties import properties
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
     from pytest_mlperf.record import Record
+    from pytest_mlperf.report.conformance import Conformance
+    from pytest_mlperf.report.machine import Machine
 
 RECORD = pytest.StashKey["Record"]()
+
+
+class Told(Protocol):
+    """The records of a session, for whoever reports them."""
+
+    @property
+    def records(self) -> Mapping[str, Record]:
+        """The records, by case id."""
+        ...
+
+    @property
+    def conformance(self) -> Conformance | None:
+        """What they add up to; None before the session ends, or where it is nothing."""
+        ...
+
+    @property
+    def machines(self) -> Sequence[Machine]:
+        """What they are of."""
+        ...
+
+    def record_of(self, nodeid: str) -> Record | None:
+        """Return the record of an item, or None when it is no case."""
+        ...
+
+
+TOLD = pytest.StashKey[Told]()
 
 
 def tell(item: pytest.Item, record: Record) -> Record:
@@ -26,3 +58,34 @@ def tell(item: pytest.Item, record: Record) -> Record:
     if record.ending == "error":
         pytest.fail(explain(record), pytrace=False)
     return record
+
+
+def summarise(
+    reporter: pytest.TerminalReporter, conformance: Conformance, records: Collection[Record]
+) -> None:
+    """Say what the records add up to: the word, the endings, and why what did not pass did not."""
+    reporter.section("MLPerf conformance")
+    colour = "green" if conformance.word == "conformant" else "red"
+    reporter.write_line(str(conformance), bold=True, **{colour: True})
+    reporter.write_line(conformance.sum())
+    for line in acceptance(records):
+        reporter.write_line(line)
+    for line in _folded(records):
+        reporter.write_line(f"  {line}")
+    near = nearest(records)
+    if near:
+        reporter.write_line(near)
+
+
+def _folded(records: Collection[Record]) -> Iterator[str]:
+    """Give the reasons of all that did not pass, each once with its count; failures have their blocks."""
+    known = [record for record in records if record.ending == "fail" and record.expected_failure]
+    reasons = [("fail, as expected", record.expected_failure) for record in known]
+    reasons += [
+        (ending, record.reason)
+        for ending in ("unplaced", "error", "dropped")
+        for record in records
+        if record.ending == ending
+    ]
+    for (ending, reason), count in Counter(reasons).items():
+        yield f"{count} {ending}: {reason}"

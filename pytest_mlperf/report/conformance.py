@@ -26,12 +26,14 @@ class Conformance:
     labels: what must be said beside the results ("shortened: not submission-valid")
     origin:   where the cases are from: `matrix`, `tree`, or both
     excused:  published results that broke a rule, and are accepted all the same
+    ended:    whether all sessions came to their end: what one left out is not known
     """
 
     counts: dict[Ending, int]
     labels: tuple[str, ...]
     origin: str = "matrix"
     excused: int = 0
+    ended: bool = True
 
     @property
     def total(self) -> int:
@@ -49,7 +51,8 @@ class Conformance:
         if self.counts["fail"] > self.excused:
             return "not conformant"
         good = self.counts["pass"] + self.excused
-        return "conformant" if self.planned and good == self.planned else "incomplete"
+        whole = self.ended and self.planned and good == self.planned
+        return "conformant" if whole else "incomplete"
 
     def __str__(self) -> str:
         """Return `not conformant: 41 of 42 planned cases passed (shortened: not submission-valid)`."""
@@ -63,8 +66,11 @@ class Conformance:
         return f"{self.total} in the {self.origin} = {parts}"
 
 
-def add_up(records: Iterable[Record]) -> Conformance:
-    """Count the endings of all records of a session."""
+def add_up(records: Iterable[Record], *, ended: bool = True) -> Conformance:
+    """Count the endings of all records of a session, or of several.
+
+    ended: whether they came to their end
+    """
     records = list(records)
     counted = Counter(record.ending for record in records)
     kept = [record for record in records if record.ending != "dropped"]
@@ -75,6 +81,7 @@ def add_up(records: Iterable[Record]) -> Conformance:
         labels=tuple(labels),
         origin=" and ".join(origins) or "matrix",
         excused=sum(record.ending == "fail" and record.accepted is True for record in records),
+        ended=ended,
     )
 
 

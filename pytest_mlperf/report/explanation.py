@@ -26,17 +26,21 @@ def headline(record: Record) -> str:
     return f"{word}, {format_quantity(first.value, first.unit)}" if first else word
 
 
-def nearest(records: Iterable[Record]) -> str | None:
-    """Return which passing measurement came nearest to a limit of its own, and how near; None without any.
+def tightest_of(records: Iterable[Record], *, most: int) -> list[tuple[Record, Finding]]:
+    """Return the passing measurements that came nearest to a limit of their own, the nearest first.
 
     Accuracy is left out: it is the same in every run, however near it is.
     """
-    passed = [r for r in records if r.ending == "pass" and r.case.mode == "PerformanceOnly"]
-    near = tightest(finding for record in passed for finding in record.findings)
-    if near is None:
-        return None
-    case = next(record.case for record in passed if near in record.findings)
-    return f"nearest to its limit: {case.id}: {near.rule}, {near.margin}"
+    passed = (r for r in records if r.ending == "pass" and r.case.mode == "PerformanceOnly")
+    near = [(near.margin.percent, r, near) for r in passed if (near := tightest(r.findings)) and near.margin]
+    return [(record, finding) for _, record, finding in sorted(near, key=lambda row: row[0])[:most]]
+
+
+def nearest(records: Iterable[Record]) -> str | None:
+    """Return which passing measurement came nearest to a limit of its own, and how near; None without any."""
+    for record, near in tightest_of(records, most=1):
+        return f"nearest to its limit: {record.case.id}: {near.rule}, {near.margin}"
+    return None
 
 
 def _lines(record: Record) -> Iterator[str]:

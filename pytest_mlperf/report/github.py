@@ -56,7 +56,7 @@ def commands(records: Iterable[Record]) -> Iterator[str]:
 
 def _row(record: Record) -> str:
     near = tightest(record.findings) if record.ending == "pass" else None
-    verdict = "; ".join([headline(record), *(label.partition(":")[0] for label in record.labels)])
+    verdict = "; ".join([headline(record), *record.short_labels])
     cells = (record.case.id, verdict, str(near.margin) if near else "", record.reason or "")
     return f"| {' | '.join(map(_cell, cells))} |"
 

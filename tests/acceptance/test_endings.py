@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import pages
+
 if TYPE_CHECKING:
     from sessions import Session
 
@@ -379,7 +381,7 @@ def pytest_mlperf_record(record):
     )
 
 
-def test_html_has_columns_block_and_no_markup_from_yaml(any_session: Session) -> None:
+def test_html_tells_of_every_case_and_has_no_markup_from_yaml(any_session: Session) -> None:
     any_session.write_matrix(
         """\
 round: v2.0
@@ -392,11 +394,34 @@ overrides: [{match: {benchmark: bad}, expected_failure: "<script>alert(1)</scrip
 
     any_session.run("--mlperf-output", "out", "--html=r.html", "--self-contained-html")
 
-    page = (any_session.pytester.path / "r.html").read_text(encoding="utf-8")
-    assert "MLPerf conformance" in page
-    assert "not conformant: 1 of 2 planned cases passed (shortened: not submission-valid)" in page
-    for column in ("Benchmark", "Scenario", "Mode", "Verdict", "Value"):
-        assert f">{column}</th>" in page
-    assert "INVALID, shortened" in page
-    assert "LoadGen recommends" in page
-    assert "<script>alert(1)" not in page
+    page = pages.read(any_session.pytester.path / "r.html")
+    assert "MLPerf conformance" in page.text
+    assert "NOT CONFORMANT 1 of 2 planned cases passed (shortened: not submission-valid)" in page.text
+    verdicts = {row["benchmark"]: row["verdict"] for row in page.rows.values()}
+    assert verdicts == {"good": "VALID; shortened", "bad": "INVALID; shortened"}
+    assert "LoadGen recommends" in page.text
+    assert "expected to fail: <script>alert(1)</script>" in page.text
+    assert "Other tests" not in page.text
+
+
+def test_html_leaves_to_pytest_what_no_record_tells(any_session: Session) -> None:
+    any_session.pytester.makepyfile(
+        test_suite="""
+        from pytest_mlperf.plugin import check
+
+        def test_conformance(mlperf_record):
+            check(mlperf_record)
+            assert mlperf_record.ending != "pass", "our own rule"
+
+        def test_of_another_kind():
+            pass
+        """
+    )
+    selection = ("-k", "good or another")
+    any_session.run("--mlperf-output", "out", "--html=r.html", "--self-contained-html", *selection)
+    page = pages.read(any_session.pytester.path / "r.html")
+    assert "Other tests" in page.text
+    text = (any_session.pytester.path / "r.html").read_text(encoding="utf-8")
+    assert text.count("our own rule") > 1
+    assert "test_suite.py::test_of_another_kind" in text
+    assert [row["ending"] for row in page.rows.values()].count("pass") == 2

@@ -14,34 +14,19 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 
 from pytest_mlperf import rounds
-from pytest_mlperf.errors import ConfigurationError, Place
+from pytest_mlperf.errors import ConfigurationError
 from pytest_mlperf.harness.nvidia import Nvidia
-from pytest_mlperf.matrix import Case, Matrix, Settings, Vocabulary
+from pytest_mlperf.matrix import Vocabulary
 from pytest_mlperf.matrix.loading import load
-from pytest_mlperf.record import Record
+from tests import records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOT = Path(__file__).parents[2]
+    from pytest_mlperf.matrix import Case, Matrix
+    from pytest_mlperf.record import Record
 
-CASE = Case(
-    id="bert-A2x2_TRT-custom_k_99_MaxP-Offline-PerformanceMode",
-    metric_name="A2x2_TRT-custom_k_99_MaxP-Offline-PerformanceMode",
-    round="v2.0",
-    category="datacenter",
-    conformance="round",
-    match="exact",
-    sku="A2x2",
-    benchmark="bert",
-    harness="custom",
-    accuracy="99",
-    power="MaxP",
-    scenario="Offline",
-    mode="PerformanceOnly",
-    settings=Settings(),
-    place=Place(path="matrices/m.yaml", line=7),
-)
+ROOT = Path(__file__).parents[2]
 
 
 class MakeCase(Protocol):
@@ -82,16 +67,12 @@ class StartPython(Protocol):
 
 @pytest.fixture
 def make_case() -> MakeCase:
-    return lambda **changes: replace(CASE, **changes)
+    return records.make_case
 
 
 @pytest.fixture
 def make_record() -> MakeRecord:
-    def make(**changes: Any) -> Record:
-        usual: dict[str, Any] = {"case": CASE, "ending": "pass", "folder": f"cases/{CASE.id}"}
-        return Record(**{**usual, **changes})
-
-    return make
+    return records.make_record
 
 
 @pytest.fixture

@@ -1,100 +1,81 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from html import escape
-from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
+import pytest
+
 from pytest_mlperf.errors import Place
+from pytest_mlperf.evidence import Distribution, Throughput
+from pytest_mlperf.hardware import Device, Driver, Host, Inventory
 from pytest_mlperf.matrix import Settings
-from pytest_mlperf.record import Measurement
+from pytest_mlperf.record import Attempt, Measurement
 from pytest_mlperf.report import html
 from pytest_mlperf.report.conformance import add_up
 from pytest_mlperf.report.explanation import explain
+from pytest_mlperf.report.machine import Machine, hardware
 from pytest_mlperf.verdict import Finding, Margin
+from tests.pages import Page, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
+    from pytest_mlperf.record import Record
     from tests.unit.conftest import MakeCase, MakeRecord
 
 ID = "bert-A2x2_TRT-custom_k_99_MaxP-Offline-PerformanceMode"
 QPS = Measurement(name="result_samples_per_second", value=1234.5, unit="samples/s")
-HOSTILE = "</pre></td><script>alert('x')</script>\"><img src=x onerror=alert(1)>&amp;"
+HOSTILE = "</pre></td></script><script>alert('x')</script>\"><img src=x onerror=alert(1)>&amp;<!--"
+MACHINE = Machine(
+    host="node-7", hardware=("EPYC (2 cores)",), started_at="2026-11-30T08:00:00+00:00", word="conformant"
+)
 
 
-class Page(HTMLParser):
-    """What a browser would see: the elements, their links, and all of the text."""
-
-    def __init__(self, parts: Iterable[str]) -> None:
-        super().__init__(convert_charrefs=True)
-        self.elements: set[str] = set()
-        self.links: list[str | None] = []
-        self.text = ""
-        self.feed("".join(parts))
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.add(tag)
-        self.links += [value for name, value in attrs if name == "href"]
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
+def page(*records: Record, machines: tuple[Machine, ...] = (MACHINE,), ended: bool = True) -> Page:
+    links = [("stdout.txt", "out/a%20b/stdout.txt")]
+    parts = html.fragments(
+        add_up(records, ended=ended), records, machines, lambda record: links if record.folder else []
+    )
+    return parse("".join(parts))
 
 
-def test_there_is_a_cell_for_each_column(make_record: MakeRecord) -> None:
-    assert html.header_cells() == [
-        '<th class="sortable" data-column-type="benchmark">Benchmark</th>',
-        '<th class="sortable" data-column-type="scenario">Scenario</th>',
-        '<th class="sortable" data-column-type="mode">Mode</th>',
-        '<th class="sortable" data-column-type="verdict">Verdict</th>',
-        '<th class="sortable" data-column-type="value">Value</th>',
-        '<th class="sortable" data-column-type="margin">Margin</th>',
-    ]
-    assert html.row_cells(make_record(measurements=(QPS,))) == [
-        '<td class="col-benchmark">bert</td>',
-        '<td class="col-scenario">Offline</td>',
-        '<td class="col-mode">PerformanceOnly</td>',
-        '<td class="col-verdict">VALID</td>',
-        '<td class="col-value">1234.5 samples/s</td>',
-        '<td class="col-margin"></td>',
-    ]
-
-
-def test_margins_sort_as_the_text_of_their_cells(make_record: MakeRecord) -> None:
-    def cell(percent: float) -> str:
-        near = Margin(percent=percent, bound="most")
-        finding = Finding(rule='"late"', expected="a", observed="a", satisfied=True, source="s", margin=near)
-        return html.row_cells(make_record(findings=(finding,)))[-1]
-
-    title, order = 'title="&quot;late&quot;"', "<!--0000000000003.000000-->"
-    assert cell(3) == f'<td class="col-margin" {title}>{order}3.0 % below the limit</td>'
-    cells = [cell(percent) for percent in (0, 0.01, 3, 20, 99, 100, 1e6)]
-    assert cells == sorted(cells)
-
-
-def test_a_case_that_did_not_pass_has_no_margin_to_sort_by(make_record: MakeRecord) -> None:
-    near = Margin(percent=3, bound="most")
-    finding = Finding(rule="late", expected="a", observed="a", satisfied=True, source="s", margin=near)
-    assert (
-        html.row_cells(make_record(ending="fail", findings=(finding,)))[-1] == '<td class="col-margin"></td>'
+def near(percent: float, rule: str = "late") -> Finding:
+    margin = Margin(percent=percent, bound="most")
+    return Finding(
+        rule=rule, expected="<= 100 ms", observed="97 ms", satisfied=True, source="s", margin=margin
     )
 
 
-def test_cells_are_empty_for_a_test_that_is_no_case() -> None:
-    assert html.row_cells(None) == ["<td></td>"] * len(html.header_cells())
+def test_a_row_has_what_one_sorts_and_filters_by(make_record: MakeRecord, make_case: MakeCase) -> None:
+    record = make_record(findings=(near(3),), measurements=(QPS,), duration_s=61.2)
+    failed = make_record(case=make_case(id="other", conformance="smoke"), ending="fail")
+    assert page(record, failed).rows == {
+        ID: {
+            "case": ID,
+            "ending": "pass",
+            "verdict": "VALID",
+            "benchmark": "bert",
+            "scenario": "Offline",
+            "mode": "PerformanceOnly",
+            "SKU": "A2x2",
+            "value": [1234.5, "1234.5 samples/s"],
+            "margin": [3, "3.0 % below the limit: late"],
+            "duration": [61.2, "1 min 1 s"],
+        },
+        "other": {
+            "case": "other",
+            "ending": "fail",
+            "verdict": "INVALID; shortened",
+            "benchmark": "bert",
+            "scenario": "Offline",
+            "mode": "PerformanceOnly",
+            "SKU": "A2x2",
+            "value": None,
+            "margin": None,
+            "duration": None,
+        },
+    }
 
 
-def test_a_shortened_case_says_so_in_its_cell(make_record: MakeRecord, make_case: MakeCase) -> None:
-    record = make_record(case=make_case(conformance="smoke"), ending="fail")
-    assert html.row_cells(record)[3:] == [
-        '<td class="col-verdict">INVALID, shortened</td>',
-        '<td class="col-value"></td>',
-        '<td class="col-margin"></td>',
-    ]
-
-
-def test_the_block_has_the_explanation_every_rule_and_the_logs(make_record: MakeRecord) -> None:
+def test_an_opened_case_has_every_rule_and_what_is_broken_first(make_record: MakeRecord) -> None:
     holds = Finding(rule="mode", expected="a", observed="a", satisfied=True, source="s")
     broken = Finding(
         rule="validity",
@@ -106,37 +87,106 @@ def test_the_block_has_the_explanation_every_rule_and_the_logs(make_record: Make
         margin=Margin(percent=-50, bound="most"),
         next_step="turn it",
     )
-    relaxed = replace(holds, observed="b", satisfied=False, relaxed=True)
+    relaxed = replace(holds, observed="b", satisfied=False, relaxed=True, advice="more")
     record = make_record(ending="fail", findings=(holds, broken, relaxed))
-    block = html.block(record, logs="out/cases/a b")
-    assert block[0] == f'<pre style="white-space: pre-wrap">{escape(explain(record))}</pre>'
-    assert "<tr><td>holds</td><td>mode</td><td>a</td><td>a</td><td></td><td></td><td></td></tr>" in block[1]
-    assert (
-        "<tr><td><b>broken</b></td><td>validity</td><td>&lt;= 2</td><td>3</td><td>50.0 % above the limit</td>"
-        "<td>turn it</td><td>detail.txt:3</td></tr>"
-    ) in block[1]
-    assert "<tr><td>relaxed</td><td>mode</td><td>a</td><td>b</td><td></td><td></td><td></td></tr>" in block[1]
-    assert block[2] == '<p><a href="out/cases/a%20b">logs</a></p>'
-
-
-def test_the_block_of_a_passed_case_has_its_tightest_margin(make_record: MakeRecord) -> None:
-    near = Finding(
-        rule="latency",
-        expected="<= 100 ms",
-        observed="97 ms",
-        satisfied=True,
-        source="s",
-        margin=Margin(percent=3, bound="most"),
-    )
-    page = Page(html.block(make_record(findings=(near,)), logs=None))
-    assert "tightest margin: latency, 3.0 % below the limit" in page.text
-
-
-def test_the_block_of_a_case_that_did_not_run_is_its_reason(make_record: MakeRecord) -> None:
-    record = make_record(ending="unplaced", folder=None, reason="needs 2x A2 (<16 GiB)")
-    assert html.block(record, logs=None) == [
-        f'<pre style="white-space: pre-wrap">{ID}: unplaced\n  needs 2x A2 (&lt;16 GiB)</pre>'
+    assert page(record).details(ID)["findings"] == [
+        ["broken", "validity", "<= 2", "3", "50.0 % above the limit", "turn it", "detail.txt:3", "s"],
+        ["relaxed", "mode", "a", "b", "", "LoadGen recommends: more", "", "s"],
+        ["holds", "mode", "a", "a", "", "", "", "s"],
     ]
+
+
+def test_an_opened_case_has_what_its_logs_and_its_runs_told(make_record: MakeRecord) -> None:
+    spread = Distribution(of="query", quantiles=((0.5, 1.0), (0.99, 2.0)), limit=(0.99, 3.0))
+    attempt = Attempt(
+        ending="fail",
+        reason="too late",
+        findings=(),
+        measurements=(QPS,),
+        devices=(),
+        neighbours=None,
+        folder="f",
+        started_at=None,
+        duration_s=None,
+    )
+    record = make_record(
+        latencies=(spread,),
+        throughput=Throughput(bin_s=0.5, samples_per_s=(1.0, 2.0)),
+        attempts=(attempt,),
+        measurements=(QPS,),
+        devices=("GPU-1", "GPU-2"),
+        neighbours=("other",),
+        waited_s=90,
+        statement="it is VALID",
+    )
+    told = page(record).details(ID)
+    assert told["latencies"] == [{"of": "query", "quantiles": [[0.5, 1], [0.99, 2]], "limit": [0.99, 3]}]
+    assert told["throughput"] == {"bin_s": 0.5, "samples_per_s": [1, 2]}
+    assert told["attempts"] == [["1", "fail", "result_samples_per_second 1234.5 samples/s", "too late"]]
+    assert told["links"] == [["stdout.txt", "out/a%20b/stdout.txt"]]
+    assert told["facts"] == [
+        ["result_samples_per_second", "1234.5 samples/s"],
+        ["the harness said", "it is VALID"],
+        ["devices", "GPU-1, GPU-2"],
+        ["neighbours", "other"],
+        ["waited", "1 min 30 s"],
+        ["matrix", "matrices/m.yaml:7"],
+    ]
+
+
+def test_what_a_case_has_not_got_is_left_out(make_record: MakeRecord) -> None:
+    record = make_record(ending="unplaced", folder=None, reason="needs 2x A2 (<16 GiB)")
+    assert page(record).details(ID) == {
+        "headline": "unplaced",
+        "reason": "needs 2x A2 (<16 GiB)",
+        "facts": [["matrix", "matrices/m.yaml:7"]],
+    }
+
+
+def test_the_head_answers_without_a_script(make_record: MakeRecord, make_case: MakeCase) -> None:
+    failed = make_record(case=make_case(id="bad"), ending="fail", reason="r")
+    told = page(
+        make_record(findings=(near(3, "late"),)),
+        failed,
+        make_record(case=make_case(id="away", sku="A30x8"), ending="unplaced", folder=None, reason="no A30"),
+    )
+    assert "NOT CONFORMANT 1 of 3 planned cases passed" in told.text
+    assert "node-7: EPYC (2 cores); 2026-11-30T08:00:00+00:00" in told.text
+    assert "A2x2, round v2.0" in told.text
+    assert "A30x8, round" not in told.text
+    assert "3 in the matrix = 1 pass + 1 fail + 1 unplaced + 0 error + 0 dropped" in told.text
+    assert "late3.0 % below the limit97 ms (<= 100 ms)" in told.text
+    assert "Did not pass (1)" in told.text
+    assert explain(failed) in told.text
+    assert "1 unplaced: no A30" in told.text
+    assert f"#case={ID}" in told.addresses
+
+
+def test_the_worst_margins_come_first(make_record: MakeRecord, make_case: MakeCase) -> None:
+    records = [
+        make_record(case=make_case(id=f"c{n}"), findings=(near(n, f"rule {n}"),)) for n in (9, 2, 7, 4, 5, 1)
+    ]
+    text = page(*records).text
+    places = [text.index(f"rule {n}") for n in (1, 2, 4, 5, 7)]
+    assert places == sorted(places)
+    assert "rule 9" not in text[: text.index("Cases")]
+
+
+def test_sessions_of_several_machines_each_have_their_word(make_record: MakeRecord) -> None:
+    killed = replace(MACHINE, host="node-8", word=None)
+    told = page(make_record(), machines=(MACHINE, killed), ended=False)
+    assert "INCOMPLETE 1 of 1 planned cases passed" in told.text
+    assert "node-7: EPYC (2 cores); 2026-11-30T08:00:00+00:00: conformant" in told.text
+    assert "node-8: EPYC (2 cores); 2026-11-30T08:00:00+00:00: ended before its end" in told.text
+
+
+def test_many_failures_are_told_as_far_as_one_reads(make_record: MakeRecord, make_case: MakeCase) -> None:
+    records = [make_record(case=make_case(id=f"c{n}"), ending="fail", reason="r") for n in range(120)]
+    told = page(*records)
+    assert "Did not pass (120)" in told.text
+    assert "and 70 more, among the cases below" in told.text
+    assert len(told.rows) == 120
+    assert told.details("c119")["headline"] == "INVALID"
 
 
 def test_hostile_words_are_text_everywhere(make_record: MakeRecord, make_case: MakeCase) -> None:
@@ -152,42 +202,38 @@ def test_hostile_words_are_text_everywhere(make_record: MakeRecord, make_case: M
     )
     case = make_case(id=HOSTILE, benchmark=HOSTILE, sku=HOSTILE, settings=Settings(expected_failure=HOSTILE))
     measurement = Measurement(name=HOSTILE, value=1, unit=HOSTILE)
-    record = make_record(case=case, ending="fail", findings=(finding,), measurements=(measurement,))
-    without = make_record(case=case, ending="error", reason=HOSTILE)
-
-    cells = Page(html.row_cells(record))
-    assert cells.elements == {"td"}
-    assert HOSTILE in cells.text
-
-    block = Page(html.block(record, logs=HOSTILE))
-    assert block.elements == {"pre", "table", "tr", "th", "td", "b", "p", "a"}
-    assert block.text.count(HOSTILE) == explain(record).count(HOSTILE) + 5
-    assert [link and "<" in link for link in block.links] == [False]
-
-    reason = Page(html.block(without, logs=None))
-    assert reason.elements == {"pre"}
-    assert reason.text == explain(without)
-
-    head = Page(html.head(add_up([record]), [record]))
-    assert head.elements == {"h2", "p"}
-    assert f"SKU {HOSTILE}, round v2.0" in head.text
+    passed = make_record(case=replace(case, id=f"3{HOSTILE}"), findings=(near(3, HOSTILE),))
+    told = page(
+        make_record(case=case, ending="fail", findings=(finding,), measurements=(measurement,)),
+        make_record(case=replace(case, id=f"2{HOSTILE}"), ending="error", reason=HOSTILE),
+        passed,
+        machines=(replace(MACHINE, host=HOSTILE, hardware=(HOSTILE,)),),
+    )
+    plain = page(make_record(ending="fail"), make_record(case=make_case(id="e"), ending="error", reason="r"))
+    assert told.elements - plain.elements <= {"a"}
+    assert "img" not in told.elements
+    assert told.text.count(HOSTILE) > 20
+    assert told.details(HOSTILE)["findings"][0].count(HOSTILE) == 5
+    assert all(address.startswith(("#case=", "out/")) for address in told.addresses)
 
 
-def test_a_link_is_never_a_program(make_record: MakeRecord) -> None:
-    (link,) = Page(html.block(make_record(), logs="javascript:alert(1)")).links
-    assert link is not None
-    assert not link.startswith("javascript:")
+def test_a_machine_is_told_in_words() -> None:
+    host = Host(cores=128, cpu="AMD EPYC 7742", memory_bytes=1, board=None)
+    gpu = Device(vendor="NVIDIA", name="NVIDIA A30", memory_bytes=24 << 30, power_limit_w=165)
+    inventory = Inventory(
+        host=host, devices=(gpu,) * 8, blind=(), drivers=(Driver(vendor="NVIDIA", version="510.47.03"),)
+    )
+    assert hardware(inventory) == (
+        "AMD EPYC 7742 (128 cores)",
+        "8x NVIDIA A30 (24 GiB, 165 W)",
+        "driver 510.47.03",
+    )
+    bare = replace(inventory, host=replace(host, cores=1, cpu=None), devices=(), drivers=())
+    assert hardware(bare) == ("unknown processor (1 core)", "no accelerator seen")
 
 
-def test_the_head_has_the_sum_and_the_machines_that_ran(make_record: MakeRecord, make_case: MakeCase) -> None:
-    records = [
-        make_record(),
-        make_record(),
-        make_record(case=make_case(sku="CPU"), ending="fail"),
-        make_record(case=make_case(sku="A30x8"), ending="unplaced", folder=None),
-    ]
-    assert list(html.head(add_up(records), records)) == [
-        "<h2>not conformant: 2 of 4 planned cases passed</h2>",
-        "<p>4 in the matrix = 2 pass + 1 fail + 1 unplaced + 0 error + 0 dropped</p>",
-        "<p>SKU A2x2, round v2.0</p><p>SKU CPU, round v2.0</p>",
-    ]
+@pytest.mark.parametrize("name", ["page.css", "charts.js", "cases.js", "uPlot.iife.min.js", "uPlot.min.css"])
+def test_assets_load_nothing_from_elsewhere(name: str) -> None:
+    text = html.style(name)
+    assert "url(" not in text
+    assert "import " not in text.replace("!important ", "")

@@ -1,0 +1,247 @@
+"""The page as people see and use it, in Chromium."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_mlperf.evidence import Distribution, Throughput
+from pytest_mlperf.record import Measurement
+from pytest_mlperf.report.conformance import add_up
+from pytest_mlperf.report.records import RecordFile
+from pytest_mlperf.verdict import Finding, Margin
+from tests.browser import opened
+from tests.records import HOSTILE, INVENTORY, make_case, make_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, Page
+    from sessions import Session
+
+    from pytest_mlperf.record import Record
+
+MOST_BYTES = 12_000_000
+
+
+def report(session: Session, records: Sequence[Record], name: str = "r") -> Path:
+    """Write the page of a session with these records, through pytest-html."""
+    folder = session.pytester.path / f"{name}-records"
+    folder.mkdir()
+    file = RecordFile(folder, inventory=INVENTORY, started_at="2026-11-30T08:00:00+00:00")
+    file.add(*records)
+    file.close(add_up(records))
+    options = (f"--html={name}.html", "--self-contained-html", f"--mlperf-output={name}-out", "--tb=no", "-q")
+    session.run("--mlperf-merge", folder.name, *options)
+    return session.pytester.path / f"{name}.html"
+
+
+def finding(percent: float, *, satisfied: bool = True) -> Finding:
+    return Finding(
+        rule="Performance constraints satisfied",
+        expected="99th percentile <= 130 ms",
+        observed=f"{130 - 1.3 * percent:.1f} ms",
+        satisfied=satisfied,
+        source="MLPerf Inference Rules, LoadGen",
+        margin=Margin(percent=percent, bound="most"),
+    )
+
+
+def mixed() -> list[Record]:
+    """Return records of all five endings, with charts."""
+    spread = Distribution(
+        of="query", quantiles=((0, 2e6), (0.5, 9e6), (0.9, 3e7), (0.99, 8e7), (1, 2e8)), limit=(0.99, 1.3e8)
+    )
+    course = Throughput(bin_s=5, samples_per_s=tuple(1000 + 7 * (n % 13) for n in range(120)))
+    records = []
+    for number, benchmark in enumerate(("bert", "rnnt", "ssd-resnet34")):
+        for scenario in ("Offline", "Server"):
+            name = f"DGX-A100_A100-SXM4-40GBx8_TRT-custom_k_99_MaxP-{scenario}-PerformanceMode"
+            case = make_case(
+                id=f"{benchmark}-{name}",
+                metric_name=name,
+                benchmark=benchmark,
+                scenario=scenario,
+                sku="A100-SXM4-40GBx8",
+            )
+            value = Measurement(name="result_samples_per_second", value=9000.5 * 10**number, unit="samples/s")
+            records.append(
+                make_record(
+                    case=case,
+                    findings=(finding(3.5 + 10 * number),),
+                    measurements=(value,),
+                    latencies=(spread,),
+                    throughput=course,
+                    duration_s=611.0,
+                    started_at="2026-11-30T08:01:00+00:00",
+                    folder=f"cases/{case.id}",
+                )
+            )
+    late = make_case(id="dlrm-late", benchmark="dlrm", scenario="Server", sku="A100-SXM4-40GBx8")
+    records.append(
+        make_record(case=late, ending="fail", reason="too late", findings=(finding(-20, satisfied=False),))
+    )
+    died = make_case(id="3d-unet-died", benchmark="3d-unet", sku="A100-SXM4-40GBx8")
+    records.append(make_record(case=died, ending="error", reason="run: ended by SIGSEGV: see stderr.txt"))
+    away = make_case(id="bert-away", sku="A30x8")
+    records.append(make_record(case=away, ending="unplaced", folder=None, reason="needs 8x A30, found none"))
+    not_asked = make_case(id="bert-not-asked")
+    records.append(make_record(case=not_asked, ending="dropped", folder=None, reason="not selected"))
+    return records
+
+
+def cases(page: Page) -> list[str]:
+    """Return the benchmarks and scenarios in the order that is shown."""
+    rows = page.locator(".cases tbody tr[data-index]")
+    return [" ".join(row.locator("td").nth(n).inner_text() for n in (2, 3)) for row in rows.all()]
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_a_page_answers_sorts_filters_and_opens(session: Session, browser: Browser, width: int) -> None:
+    with opened(browser, report(session, mixed()), width=width) as page:
+        assert page.inner_text(".answer") == "NOT CONFORMANT 6 of 9 planned cases passed"
+        assert page.inner_text(".facts").startswith("Machine")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.locator(".cases tbody tr").count() == 9
+        page.get_by_label("dropped (1)").check()
+        assert page.locator(".cases tbody tr").count() == 10
+        page.click("th.value button")
+        page.click("th.value button")
+        assert page.locator(".cases tbody tr").first.inner_text().count("900050 samples/s") == 1
+        assert page.get_attribute("th.value", "aria-sort") == "descending"
+        page.get_by_label("benchmark").select_option("rnnt")
+        assert page.inner_text(".count") == "2 of 10 cases"
+        page.get_by_label("benchmark").select_option("")
+        page.fill("input[type=search]", "BERT server")
+        assert page.inner_text(".count") == "1 of 10 cases"
+        page.click(".opener")
+        page.wait_for_selector(".opened canvas >> nth=1")
+        assert page.inner_text(".opened .rules").count("3.5 % below the limit") == 1
+        assert "limit: 99 % within 130 ms" in page.inner_text(".opened .charts")
+        assert "1084 samples/s" in page.inner_text(".opened .charts")
+        assert drawn(page) == [True, True]
+        page.click(".opener")
+        assert page.locator(".opened").count() == 0
+
+
+def drawn(page: Page) -> list[bool]:
+    """Return for each chart whether there is something on it."""
+    program = """() => [...document.querySelectorAll('.opened canvas')].map((canvas) =>
+        new Set(new Uint32Array(canvas.getContext('2d').getImageData(
+            0, 0, canvas.width, canvas.height).data.buffer)).size > 10)"""
+    found: list[bool] = page.evaluate(program)
+    return found
+
+
+def test_a_link_in_the_head_opens_its_case(session: Session, browser: Browser) -> None:
+    with opened(browser, report(session, mixed())) as page:
+        page.click("summary:has-text('dlrm-late')")
+        page.click("details[open] a")
+        page.wait_for_selector(".opened .rules .broken")
+        assert page.locator(".opened").count() == 1
+        page.click(".stacked a >> nth=0")
+        page.wait_for_function("document.querySelectorAll('.opened .headline').length == 2")
+
+
+def test_nothing_is_told_by_colour_alone(session: Session, browser: Browser) -> None:
+    with opened(browser, report(session, mixed()), forced_colors="active") as page:
+        verdicts = page.locator(".cases .mark").all_inner_texts()
+    assert verdicts == ["\u2713 VALID"] * 6 + ["\u2717 INVALID", "! error", "\u2013 unplaced"]
+
+
+def test_all_cases_are_printed(session: Session, browser: Browser) -> None:
+    records = [make_record(case=make_case(id=f"c{n}")) for n in range(450)]
+    with opened(browser, report(session, records)) as page:
+        assert page.locator(".cases tbody tr").count() == 200
+        page.click("button:has-text('Show 200 more of 250')")
+        assert page.locator(".cases tbody tr").count() == 400
+        assert page.pdf().count(b"/Type /Page") > 5
+        assert page.locator(".cases tbody tr").count() == 450
+
+
+def test_hostile_words_are_only_shown(session: Session, browser: Browser) -> None:
+    broken = Finding(rule=HOSTILE, expected=HOSTILE, observed=HOSTILE, satisfied=False, source=HOSTILE)
+    measured = Measurement(name=HOSTILE, value=1, unit=HOSTILE)
+    case = make_case(id=f"a{HOSTILE}", benchmark=HOSTILE, scenario="Offline", sku=HOSTILE)
+    records = [
+        make_record(case=case, ending="fail", reason=HOSTILE, findings=(broken,), measurements=(measured,)),
+        make_record(case=make_case(id=f"b{HOSTILE}"), ending="error", reason=HOSTILE),
+        make_record(case=make_case(id=f"c{HOSTILE}"), ending="unplaced", reason=HOSTILE, folder=None),
+        make_record(
+            case=make_case(id="d"), latencies=(Distribution(of=HOSTILE, quantiles=((0.5, 1), (1, 2))),)
+        ),
+    ]
+    with opened(browser, report(session, records)) as page:
+        for opener in page.locator(".opener").all():
+            opener.click()
+        page.wait_for_selector(".opened canvas")
+        assert page.inner_text(".opened >> nth=0").count(HOSTILE) >= 5
+        assert page.evaluate("window.hacked") is None
+        assert page.locator("#mlperf img").count() == 0
+
+
+# What Jenkins sends with an archived file: https://www.jenkins.io/doc/book/security/configuring-content-security-policy
+JENKINS = "sandbox allow-same-origin; default-src 'none'; img-src 'self'; style-src 'self';"
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve the files of a folder as Jenkins does."""
+
+    class Handler(SimpleHTTPRequestHandler):
+        def end_headers(self) -> None:
+            self.send_header("Content-Security-Policy", JENKINS)
+            super().end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder))) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_in_the_sandbox_of_jenkins_the_answer_is_there(session: Session, browser: Browser) -> None:
+    page_path = report(session, mixed())
+    with served(page_path.parent) as address, browser.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{address}/{page_path.name}")
+        text = page.inner_text("#mlperf")
+    assert text.startswith("NOT CONFORMANT 6 of 9 planned cases passed")
+    assert "Performance constraints satisfied\t3.5 % below the limit" in text
+    assert "Sorting, filters, charts and the rules of each case need scripts" in text
+    for record in mixed():
+        shown = record.ending in ("pass", "fail", "error")
+        assert (f"/{record.case.id}\t" in text) == shown
+
+
+@pytest.mark.long
+def test_ten_thousand_cases_are_a_small_page(session: Session, browser: Browser) -> None:
+    records = [
+        make_record(
+            case=make_case(id=f"bert-A100-{n}-PerformanceMode", benchmark=f"b{n % 7}", sku=f"A100-{n % 40}"),
+            findings=tuple(finding((n * k * 7919 % 10_007) / 100) for k in range(1, 16)),
+            measurements=(Measurement(name="qps", value=n * 7919 % 10_007, unit="samples/s"),),
+            latencies=(
+                Distribution(of="query", quantiles=tuple((p, 1e6 * (n + p)) for p in (0, 0.5, 0.9, 0.99, 1))),
+            ),
+        )
+        for n in range(10_000)
+    ]
+    path = report(session, records)
+    assert path.stat().st_size < MOST_BYTES
+    with opened(browser, path) as page:
+        page.click("th.value button")
+        page.fill("input[type=search]", "a100-77")
+        assert page.inner_text(".count") == "111 of 10000 cases"
+        page.click(".opener >> nth=0")
+        page.wait_for_selector(".opened canvas")
