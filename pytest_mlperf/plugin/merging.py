@@ -14,15 +14,15 @@ from pydantic import TypeAdapter
 from pytest_mlperf.errors import EvidenceError
 from pytest_mlperf.hardware import Inventory
 from pytest_mlperf.history import past
-from pytest_mlperf.plugin import check, output
-from pytest_mlperf.plugin.telling import TOLD, summarise, tell
+from pytest_mlperf.plugin import output
+from pytest_mlperf.plugin.telling import TOLD, check, summarise, tell
 from pytest_mlperf.record import RECORDS
 from pytest_mlperf.report import metrics
 from pytest_mlperf.report.conformance import add_up
 from pytest_mlperf.report.machine import Machine, hardware
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from pytest_mlperf.history.past import Past
@@ -71,30 +71,19 @@ class RecordsFile(pytest.File):
 class Merging:
     """The sessions that are told as one.
 
-    folders:  those of their results
-    items:    case id by node id
+    sessions:  by folder of their results
+    items:     case id by node id
     """
 
     config: pytest.Config
-    folders: tuple[Path, ...]
+    sessions: Mapping[Path, Past]
     items: dict[str, str] = field(default_factory=dict)
     conformance: Conformance | None = None
 
     @cached_property
-    def _sessions(self) -> Mapping[Path, Past]:
-        """The sessions by folder, without those that another one went on with."""
-        try:
-            sessions = {folder: past.read(folder) for folder in self.folders}
-        except EvidenceError as error:
-            raise pytest.UsageError(f"--mlperf-merge: {error}") from error
-        gone_on = {(f / s.goes_on).resolve() for f, s in sessions.items() if s.goes_on}
-        by_id = {s.id: f for f, s in sessions.items() if f.resolve() not in gone_on}
-        return {folder: sessions[folder] for folder in by_id.values()}
-
-    @cached_property
     def _records(self) -> Mapping[Path, tuple[Record, ...]]:
         """The records by folder of their session; each case is called after its machine, too."""
-        hosts = Counter(session.host for session in self._sessions.values())
+        hosts = Counter(session.host for session in self.sessions.values())
         return {
             folder: tuple(
                 replace(
@@ -104,7 +93,7 @@ class Merging:
                 )
                 for record in session.records
             )
-            for folder, session in self._sessions.items()
+            for folder, session in self.sessions.items()
         }
 
     def _seen_from_here(self, folder: Path, record: Record) -> str | None:
@@ -129,7 +118,7 @@ class Merging:
                 started_at=session.started_at,
                 word=session.conformance,
             )
-            for session in self._sessions.values()
+            for session in self.sessions.values()
         )
 
     def record_of(self, nodeid: str) -> Record | None:
@@ -138,7 +127,7 @@ class Merging:
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> RecordsFile | None:
         """Collect the records of a session."""
-        if file_path.name != RECORDS or file_path.parent not in self.folders:
+        if file_path.name != RECORDS or file_path.parent not in self.sessions:
             return None
         collector: RecordsFile = RecordsFile.from_parent(parent, path=file_path)
         return collector
@@ -148,7 +137,7 @@ class Merging:
         """Add up the records, and write their metrics."""
         if session.config.getoption("collectonly") or not self.items:
             return
-        ended = all(past.conformance for past in self._sessions.values())
+        ended = all(one.conformance for one in self.sessions.values())
         self.conformance = add_up(self.records.values(), ended=ended)
         metrics.write(output.make(self.config), self.records.values())
         if session.exitstatus == pytest.ExitCode.OK and not ended:
@@ -159,7 +148,7 @@ class Merging:
         if self.conformance is None:
             return
         summarise(terminalreporter, self.conformance, self.records.values())
-        for session in self._sessions.values():
+        for session in self.sessions.values():
             word = session.conformance or "ended before its end"
             terminalreporter.write_line(f"{session.host}, {session.started_at}: {word}")
         terminalreporter.write_line(f"results: {output.shown(self.config)}")
@@ -182,8 +171,19 @@ def begin(config: pytest.Config) -> None:
                 f"{name}: --mlperf-merge: found no {RECORDS} in or below it, allowed: results of sessions"
             )
         folders += found
-    merging = Merging(config=config, folders=tuple(dict.fromkeys(folders)))
-    config.args[:] = [str(folder / RECORDS) for folder in merging.folders]
+    try:
+        merging = Merging(config=config, sessions=_read(folders))
+    except EvidenceError as error:
+        raise pytest.UsageError(f"--mlperf-merge: {error}") from error
+    config.args[:] = [str(folder / RECORDS) for folder in merging.sessions]
     config.option.dist = "no"
     config.stash[TOLD] = merging
     config.pluginmanager.register(merging, _NAME)
+
+
+def _read(folders: Iterable[Path]) -> Mapping[Path, Past]:
+    """Return the sessions, each once, without those that another one went on with. Raises EvidenceError."""
+    sessions = {folder: past.read(folder) for folder in folders}
+    gone_on = {(folder / one.goes_on).resolve() for folder, one in sessions.items() if one.goes_on}
+    once = {one.id: folder for folder, one in sessions.items() if folder not in gone_on}
+    return {folder: sessions[folder] for folder in once.values()}

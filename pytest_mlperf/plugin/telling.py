@@ -60,6 +60,17 @@ def tell(item: pytest.Item, record: Record) -> Record:
     return record
 
 
+def check(record: Record) -> None:
+    """Fail unless the record is a pass, or the failure that its matrix expects."""
+    expected = record.expected_failure
+    if record.ending == "pass" and expected:
+        pytest.fail(
+            f"{explain(record)}\n  It passed: take the expected failure out of the matrix.", pytrace=False
+        )
+    if record.ending != "pass":
+        pytest.fail(explain(record), pytrace=False)
+
+
 def summarise(
     reporter: pytest.TerminalReporter, conformance: Conformance, records: Collection[Record]
 ) -> None:
