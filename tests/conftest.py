@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-pytest_plugins = ["pytester", "tests.containers", "tests.browser"]
-"""Projects to run pytest in, a container engine, and Chromium."""
+pytest_plugins = ["pytester", "tests.containers", "tests.histories", "tests.browser"]
+"""Projects to run pytest in, a container engine, databases, and Chromium."""
 
 
 @pytest.fixture(autouse=True)

@@ -76,8 +76,19 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "(default: ini key mlperf_history)",
     },
     "--mlperf-report": {
-        "choices": ("rates",),
-        "help": "say what the history says: rates, how often each case passed, of how many; run nothing",
+        "choices": ("rates", "trend"),
+        "help": "say what the history says: rates, how often each case passed, of how many; trend, what "
+        "each run measured beside the runs before it; run nothing",
+    },
+    "--mlperf-sku": {
+        "action": "append",
+        "metavar": "SKU",
+        "help": "report only what ran for this SKU (repeatable; not --sku: other plugins may have that)",
+    },
+    "--mlperf-benchmark": {
+        "action": "append",
+        "metavar": "NAME",
+        "help": "report only this benchmark (repeatable)",
     },
     "--mlperf-import": {
         "action": "append",
@@ -184,7 +195,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Answer a question about the machine or its history, instead of a session."""
-    if config.getoption("mlperf_report") or config.getoption("mlperf_import"):
+    if any(config.getoption(f"mlperf_{name}") for name in ("report", "import", "sku", "benchmark")):
         from pytest_mlperf.plugin import remembering  # noqa: PLC0415  wake up
 
         return remembering.answer(config)

@@ -12,9 +12,10 @@ from pytest_mlperf.errors import ConfigurationError, EvidenceError, HostError
 from pytest_mlperf.record import RECORDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
+    from pytest_mlperf.history.counted import Choice
     from pytest_mlperf.history.store import History
     from pytest_mlperf.history.waiting import Note
 
@@ -94,6 +95,11 @@ def _deliver(remembering: _Remembering, note: Note) -> bool:
 
 def answer(config: pytest.Config) -> pytest.ExitCode:
     """Import what is to be imported, and print what is asked. Raises UsageError where that fails."""
+    if _names(config, "sku") + _names(config, "benchmark") and not config.getoption("mlperf_report"):
+        raise pytest.UsageError(
+            "--mlperf-sku, --mlperf-benchmark: found no --mlperf-report beside them, allowed: with a report "
+            "(-m and -k select the cases that run)"
+        )
     history = _history(config)
     if history is None:
         raise pytest.UsageError(
@@ -103,8 +109,8 @@ def answer(config: pytest.Config) -> pytest.ExitCode:
     try:
         for folder in config.getoption("mlperf_import") or ():
             _import(history, config.invocation_params.dir / folder)
-        return _rates(history) if config.getoption("mlperf_report") else pytest.ExitCode.OK
-    except (EvidenceError, HostError) as error:
+        return _report(history, config)
+    except (ConfigurationError, EvidenceError, HostError) as error:
         raise pytest.UsageError(str(error)) from error
 
 
@@ -120,12 +126,37 @@ def _import(history: History, folder: Path) -> None:
     sys.stdout.write(f"history {history}: {new} records of {len(found)} sessions were new\n")
 
 
-def _rates(history: History) -> pytest.ExitCode:
+def _report(history: History, config: pytest.Config) -> pytest.ExitCode:
+    """Print the report that is asked for, if any is. The exit code is 5 where there is nothing in it."""
+    asked = config.getoption("mlperf_report")
+    if not asked:
+        return pytest.ExitCode.OK
+    from pytest_mlperf.history import counted  # noqa: PLC0415  only with a history
+
+    choice = counted.Choice(skus=_names(config, "sku"), benchmarks=_names(config, "benchmark"))
+    said = _REPORTS[asked](history, choice)
+    sys.stdout.write(f"{said or f'history {history}: no verdict yet'}\n")
+    return pytest.ExitCode.OK if said else pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+def _names(config: pytest.Config, what: str) -> tuple[str, ...]:
+    return tuple(config.getoption(f"mlperf_{what}") or ())
+
+
+def _rates(history: History, choice: Choice) -> str:
     from pytest_mlperf.history.rates import rates, table  # noqa: PLC0415  only with a history
 
-    found = rates(history)
-    sys.stdout.write(f"{table(found) or f'history {history}: no verdict yet'}\n")
-    return pytest.ExitCode.OK if found else pytest.ExitCode.NO_TESTS_COLLECTED
+    return table(rates(history, choice))
+
+
+def _trend(history: History, choice: Choice) -> str:
+    from pytest_mlperf.history.trend import trend  # noqa: PLC0415  only with a history
+    from pytest_mlperf.history.trend_words import words  # noqa: PLC0415  only with a history
+
+    return words(trend(history, choice))
+
+
+_REPORTS: Mapping[str, Callable[[History, Choice], str]] = {"rates": _rates, "trend": _trend}
 
 
 def _history(config: pytest.Config) -> History | None:

@@ -21,9 +21,9 @@ def _state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
 
 
-def rates(session: Session) -> list[list[str]]:
+def rates(session: Session, *only: str) -> list[list[str]]:
     """Return the rows of the rates, by word."""
-    result = session.run("--mlperf-report", "rates", *HISTORY)
+    result = session.run("--mlperf-report", "rates", *HISTORY, *only)
     assert result.ret == pytest.ExitCode.OK
     return [line.split()[:7] for line in result.outlines if "Mode " in line]
 
@@ -35,10 +35,10 @@ def test_sessions_are_remembered(any_session: Session) -> None:
         assert result.ret == pytest.ExitCode.TESTS_FAILED
         result.stdout.fnmatch_lines(["history sqlite:///*/here/history.sqlite: 6 records"])
     assert rates(any_session) == [
-        ["bad", f"{GOOD}-AccuracyMode", "0.00", "0.00", "0.00", "PASS/FAIL", "2"],
-        ["bad", f"{GOOD}-PerformanceMode", "0.00", "0.00", "0.00", "VALID/INVALID", "2"],
-        ["good", f"{GOOD}-AccuracyMode", "1.00", "1.00", "1.00", "PASS/FAIL", "2"],
-        ["good", f"{GOOD}-PerformanceMode", "1.00", "1.00", "1.00", "VALID/INVALID", "2"],
+        ["bad", f"{GOOD}-AccuracyMode", "0.0", "0.0", "0.0", "PASS/FAIL", "2"],
+        ["bad", f"{GOOD}-PerformanceMode", "0.0", "0.0", "0.0", "VALID/INVALID", "2"],
+        ["good", f"{GOOD}-AccuracyMode", "1.0", "1.0", "1.0", "PASS/FAIL", "2"],
+        ["good", f"{GOOD}-PerformanceMode", "1.0", "1.0", "1.0", "VALID/INVALID", "2"],
     ]
 
 
@@ -144,9 +144,62 @@ def test_the_ini_key_turns_it_on(session: Session) -> None:
     assert (session.pytester.path / "all.sqlite").exists()
 
 
-def test_a_history_without_verdicts_says_so(session: Session) -> None:
+def test_a_trend_has_a_line_for_each_run(any_session: Session) -> None:
+    any_session.pytester.mkdir("here")
+    for name in ("first", "second"):
+        any_session.run(*HISTORY, "--mlperf-output", name)
+    only = ("--mlperf-sku", "CPU", "--mlperf-benchmark", "good")
+    result = any_session.run("--mlperf-report", "trend", *HISTORY, *only)
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.re_match_lines(
+        [
+            rf"good: {GOOD}-AccuracyMode$",
+            r"CPU, smoke \(shortened: not submission-valid\)$",
+            r"  when \(UTC\) +session +verdict  value  before  change  driver$",
+            r"  20..-..-.. ..:..  .{8}  PASS     90 %   -       -       -$",
+            r"  20..-..-.. ..:..  .{8}  PASS     90 %   90 %    \+0\.0 %  -$",
+            r"  n 2, passed 2; median 90 %, MAD 0 %; last \+0\.0 % from the median$",
+            "$",
+            rf"good: {GOOD}-PerformanceMode$",
+            r"  20..-..-.. ..:..  .{8}  VALID    1234\.5 samples/s  -  ",
+            r"  20..-..-.. ..:..  .{8}  VALID    1234\.5 samples/s  1234\.5 samples/s  \+0\.0 %  -$",
+        ]
+    )
+    assert "bad" not in result.stdout.str()
+    everything = any_session.run("--mlperf-report", "trend", *HISTORY)
+    everything.stdout.re_match_lines([rf"bad: {GOOD}-AccuracyMode$", r".*  FAIL     80.5 %"])
+
+
+def test_rates_can_be_of_some_benchmarks(session: Session) -> None:
     session.pytester.mkdir("here")
-    result = session.run("--mlperf-report", "rates", *HISTORY)
+    session.run(*HISTORY, "--mlperf-output", "out")
+    assert [row[0] for row in rates(session, "--mlperf-benchmark", "bad")] == ["bad", "bad"]
+    assert len(rates(session, "--mlperf-benchmark", "bad", "--mlperf-benchmark", "good")) == 4
+
+
+@pytest.mark.parametrize(
+    ("only", "said"),
+    [
+        (
+            ("--mlperf-benchmark", "goood", "--mlperf-benchmark", "bad"),
+            "--mlperf-benchmark: found 'goood', allowed: bad, broken, good (did you mean 'good'?)",
+        ),
+        (("--mlperf-sku", "A30"), "--mlperf-sku: found 'A30', allowed: A2x2, CPU*"),
+    ],
+)
+def test_what_the_history_has_not_is_refused(session: Session, only: tuple[str, ...], said: str) -> None:
+    session.pytester.mkdir("here")
+    session.run(*HISTORY, "--mlperf-output", "out")
+    for report in ("rates", "trend"):
+        result = session.run("--mlperf-report", report, *HISTORY, *only)
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stderr.fnmatch_lines([f"ERROR: {said}"])
+
+
+@pytest.mark.parametrize("report", ["rates", "trend"])
+def test_a_history_without_verdicts_says_so(session: Session, report: str) -> None:
+    session.pytester.mkdir("here")
+    result = session.run("--mlperf-report", report, *HISTORY, "--mlperf-benchmark", "good")
     assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
     result.stdout.fnmatch_lines(["history sqlite:*: no verdict yet"])
 
@@ -157,6 +210,10 @@ def test_a_history_without_verdicts_says_so(session: Session) -> None:
         (
             ("--mlperf-report", "rates"),
             "found no history, allowed: one named by --mlperf-history or the ini*",
+        ),
+        (
+            ("--mlperf-sku", "CPU"),
+            "--mlperf-sku, --mlperf-benchmark: found no --mlperf-report beside them, allowed: with a report*",
         ),
         (("--mlperf-import", "."), "found no history, allowed: one named by --mlperf-history or the ini*"),
         (("--mlperf-import", "nowhere", *HISTORY), "nowhere: --mlperf-import: found no records.jsonl in or*"),

@@ -1,0 +1,44 @@
+"""Databases for histories: a SQLite file, and a PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.containers import needed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pytest_mlperf.history.store import History
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Give a database of its own: a file, or a new one in the server."""
+    from sqlalchemy import create_engine, make_url, text  # noqa: PLC0415  only for tests of histories
+
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/history.sqlite"
+        return
+    server = os.environ.get("MLPERF_POSTGRESQL")
+    if not server:
+        needed("a PostgreSQL", command=".ci/postgresql start FOLDER")
+    name = f"t{uuid.uuid4().hex}"
+    engine = create_engine(str(server), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+        yield make_url(str(server)).set(database=name).render_as_string(hide_password=False)
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    engine.dispose()
+
+
+@pytest.fixture
+def history(url: str) -> History:
+    from pytest_mlperf.history.store import open_history  # noqa: PLC0415  only for tests of histories
+
+    return open_history(url)
