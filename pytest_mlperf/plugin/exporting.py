@@ -16,8 +16,6 @@ import pytest
 from pytest_mlperf.errors import ConfigurationError
 from pytest_mlperf.placement import Unplaced
 from pytest_mlperf.plugin import output
-from pytest_mlperf.submission import export
-from pytest_mlperf.submission.candidates import Candidate, Division, Order
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.matrix import Case
     from pytest_mlperf.plugin.suite import Suite
     from pytest_mlperf.record import Record
+    from pytest_mlperf.submission.candidates import Candidate, Division, Order
     from pytest_mlperf.submission.export import Export
 
 LIST = "export-missing.txt"
@@ -80,6 +79,8 @@ class Exporting:
 
     def order(self, suite: Suite) -> Order:
         """Return what is asked for, with what the session knows."""
+        from pytest_mlperf.submission.candidates import Order  # noqa: PLC0415  only where it is asked for
+
         site = suite.site
         return Order(
             submitter=self.submitter,
@@ -155,6 +156,8 @@ def begin(config: pytest.Config, suite: Suite, chosen: Collection[str]) -> None:
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if exporting is None or reporter is None:
         return
+    from pytest_mlperf.submission import export  # noqa: PLC0415  only where it is asked for
+
     planned = [_candidate(case, suite, chosen) for case in suite.plan.cases.values()]
     known = export.forecast(planned, exporting.order(suite))
     reporter.ensure_newline()
@@ -166,6 +169,8 @@ def begin(config: pytest.Config, suite: Suite, chosen: Collection[str]) -> None:
 
 
 def _candidate(case: Case, suite: Suite, chosen: Collection[str]) -> Candidate:
+    from pytest_mlperf.submission.candidates import Candidate  # noqa: PLC0415  only where it is asked for
+
     if case.id not in chosen:
         reason = suite.plan.dropped.get(case.id, "not selected")
         return Candidate(case=case, why_not=f"dropped: {reason}", dropped=True)
@@ -179,6 +184,8 @@ def end(config: pytest.Config, suite: Suite, records: Iterable[Record]) -> None:
     exporting = config.stash.get(_EXPORTING, None)
     if exporting is None:
         return
+    from pytest_mlperf.submission import export  # noqa: PLC0415  only where it is asked for
+
     try:
         exporting.exported = export.plan(records, exporting.order(suite))
         lines = [f"{missing}\n" for missing in exporting.exported.missing]

@@ -19,12 +19,12 @@ from pytest_mlperf.matrix.loading import check_distinct, load
 from pytest_mlperf.pipeline import Site, run_case
 from pytest_mlperf.plan import Plan, select
 from pytest_mlperf.plugin import nvidia, output
-from pytest_mlperf.plugin.auditing import Audit, PublishedItem
 from pytest_mlperf.plugin.ending import Ending
 from pytest_mlperf.plugin.live import Live
 from pytest_mlperf.plugin.markers import OURS
 from pytest_mlperf.plugin.nodeids import is_of_matrix
 from pytest_mlperf.plugin.telling import RECORD, tell
+from pytest_mlperf.record import PublishedCase
 from pytest_mlperf.replay import Replay
 from pytest_mlperf.resume import Resume
 
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.harness import Harness
     from pytest_mlperf.matrix import Attempts
-    from pytest_mlperf.record import PublishedCase, Record
+    from pytest_mlperf.plugin.auditing import Audit
+    from pytest_mlperf.record import Record
 
 
 @dataclass(kw_only=True, eq=False)
@@ -67,8 +68,11 @@ class Suite:
     @cached_property
     def audit(self) -> Audit | None:
         """The submission tree of the session, None where none is named."""
-        named = self.config.getoption("mlperf_results")
-        return Audit(config=self.config, problems=self.problems) if named else None
+        if not self.config.getoption("mlperf_results"):
+            return None
+        from pytest_mlperf.plugin.auditing import Audit  # noqa: PLC0415  only with a tree
+
+        return Audit(config=self.config, problems=self.problems)
 
     @property
     def cases(self) -> Iterator[Case | PublishedCase]:
@@ -250,8 +254,9 @@ class SuiteHooks:
 
 
 def _case(item: pytest.Item) -> Case | PublishedCase | None:
-    if isinstance(item, PublishedItem):
-        return item.case
+    published = getattr(item, "case", None)
+    if isinstance(published, PublishedCase):
+        return published
     callspec = getattr(item, "callspec", None)
     case = callspec.params.get("mlperf_case") if callspec else None
     return case if isinstance(case, Case) else None
