@@ -66,7 +66,7 @@ def counted(connection: Connection, choice: Choice = ALL) -> list[Run]:
     """
     _check(connection, choice)
     rows = connection.execute(_chosen(_verdicts(), choice)).all()
-    return sorted(map(_run, _once(rows)), key=lambda run: run.started_at)
+    return sorted(map(_run, once(rows)), key=lambda run: run.started_at)
 
 
 def _check(connection: Connection, choice: Choice) -> None:
@@ -123,7 +123,7 @@ def _chosen(query: Select[Any], choice: Choice) -> Select[Any]:
     return query.where(RECORDS.c.benchmark.in_(choice.benchmarks)) if choice.benchmarks else query
 
 
-def _once(rows: Iterable[Row]) -> Iterator[Row]:
+def once(rows: Iterable[Row]) -> Iterator[Row]:
     """Give the rows without those of runs that were taken over from a session that is there, too."""
     seen = set()
     for row in rows:

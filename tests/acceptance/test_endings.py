@@ -28,12 +28,28 @@ ALL = {
 }
 
 
-def test_endings_when_everything_runs(any_session: Session) -> None:
-    result = any_session.run("--mlperf-output", "out")
+@pytest.fixture(scope="module")
+def _whole() -> dict[tuple[str, ...], tuple[Session, pytest.RunResult]]:
+    return {}
+
+
+@pytest.fixture
+def whole(
+    any_session: Session, _whole: dict[tuple[str, ...], tuple[Session, pytest.RunResult]]
+) -> tuple[Session, pytest.RunResult]:
+    """Return a session over the whole matrix: run once, and looked at by several tests."""
+    key = any_session.neighbours
+    if key not in _whole:
+        _whole[key] = (any_session, any_session.run("--mlperf-output", "out"))
+    return _whole[key]
+
+
+def test_endings_when_everything_runs(whole: tuple[Session, pytest.RunResult]) -> None:
+    session, result = whole
 
     result.assert_outcomes(passed=2, failed=2, errors=1, skipped=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    assert any_session.endings() == ALL
+    assert session.endings() == ALL
     result.stdout.fnmatch_lines(
         [
             "not conformant: 2 of 6 planned cases passed (shortened: not submission-valid)",
@@ -46,10 +62,10 @@ def test_endings_when_everything_runs(any_session: Session) -> None:
     )
 
 
-def test_records_have_header_and_footer(any_session: Session) -> None:
-    any_session.run("--mlperf-output", "out")
+def test_records_have_header_and_footer(whole: tuple[Session, pytest.RunResult]) -> None:
+    session, _ = whole
 
-    header, *lines, footer = any_session.lines()
+    header, *lines, footer = session.lines()
     assert [line["record"]["labels"] for line in lines] == [["shortened: not submission-valid"]] * len(lines)
     assert header["header"]["format"] == 1
     assert header["header"]["inventory"]["host"]["cores"] >= 1
@@ -60,8 +76,10 @@ def test_records_have_header_and_footer(any_session: Session) -> None:
     }
 
 
-def test_failing_items_show_constraint_expected_observed_file_and_advice(any_session: Session) -> None:
-    result = any_session.run("--mlperf-output", "out")
+def test_failing_items_show_constraint_expected_observed_file_and_advice(
+    whole: tuple[Session, pytest.RunResult],
+) -> None:
+    _, result = whole
 
     result.stdout.fnmatch_lines_random(
         [
@@ -303,10 +321,10 @@ def test_test_that_runs_no_case_leaves_an_error(any_session: Session) -> None:
     assert reasons == {"its test ended without asking for mlperf_record"}
 
 
-def test_metrics_have_the_columns_and_names_of_dashboards(any_session: Session) -> None:
-    any_session.run("--mlperf-output", "out")
+def test_metrics_have_the_columns_and_names_of_dashboards(whole: tuple[Session, pytest.RunResult]) -> None:
+    session, _ = whole
 
-    with (any_session.pytester.path / "out" / "metrics.csv").open(encoding="utf-8") as stream:
+    with (session.pytester.path / "out" / "metrics.csv").open(encoding="utf-8") as stream:
         rows = [(r["Scenario"], r["Metric Name"], r["Value"], r["Unit"]) for r in csv.DictReader(stream)]
     name = "CPU_SCRIPT-scripted_k_99_MaxP-Offline"
     assert sorted(rows) == [

@@ -21,7 +21,7 @@ def main(script: str, scenario: str, mode: str, log_dir: Path) -> None:
     if script == "late":
         sys.stdout.write("half way\n")
         sys.stdout.flush()
-        time.sleep(4.5)
+        time.sleep(3)
     if script == "crash":
         # The worker of xdist (or pytest itself) that runs this case dies with it.
         os.kill(os.getppid(), signal.SIGKILL)
