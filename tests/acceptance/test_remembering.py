@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -144,12 +145,28 @@ def test_the_ini_key_turns_it_on(session: Session) -> None:
     assert (session.pytester.path / "all.sqlite").exists()
 
 
-def test_a_trend_has_a_line_for_each_run(any_session: Session) -> None:
-    any_session.pytester.mkdir("here")
-    for name in ("first", "second"):
-        any_session.run(*HISTORY, "--mlperf-output", name)
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return where a history is kept that several tests begin with."""
+    return tmp_path_factory.mktemp("kept") / "history.sqlite"
+
+
+@pytest.fixture
+def remembered(session: Session, kept: Path) -> Session:
+    """Give a history of two sessions."""
+    history = session.pytester.mkdir("here") / "history.sqlite"
+    if kept.exists():
+        shutil.copy(kept, history)
+    else:
+        for name in ("first", "second"):
+            session.run(*HISTORY, "--mlperf-output", name)
+        shutil.copy(history, kept)
+    return session
+
+
+def test_a_trend_has_a_line_for_each_run(remembered: Session) -> None:
     only = ("--mlperf-sku", "CPU", "--mlperf-benchmark", "good")
-    result = any_session.run("--mlperf-report", "trend", *HISTORY, *only)
+    result = remembered.run("--mlperf-report", "trend", *HISTORY, *only)
     assert result.ret == pytest.ExitCode.OK
     result.stdout.re_match_lines(
         [
@@ -166,17 +183,16 @@ def test_a_trend_has_a_line_for_each_run(any_session: Session) -> None:
         ]
     )
     assert "bad" not in result.stdout.str()
-    everything = any_session.run("--mlperf-report", "trend", *HISTORY)
+    everything = remembered.run("--mlperf-report", "trend", *HISTORY)
     everything.stdout.re_match_lines([rf"bad: {GOOD}-AccuracyMode$", r".*  FAIL     80.5 %"])
 
 
-def test_rates_can_be_of_some_benchmarks(session: Session) -> None:
-    session.pytester.mkdir("here")
-    session.run(*HISTORY, "--mlperf-output", "out")
-    assert [row[0] for row in rates(session, "--mlperf-benchmark", "bad")] == ["bad", "bad"]
-    assert len(rates(session, "--mlperf-benchmark", "bad", "--mlperf-benchmark", "good")) == 4
+def test_rates_can_be_of_some_benchmarks(remembered: Session) -> None:
+    assert [row[0] for row in rates(remembered, "--mlperf-benchmark", "bad")] == ["bad", "bad"]
+    assert len(rates(remembered, "--mlperf-benchmark", "bad", "--mlperf-benchmark", "good")) == 4
 
 
+@pytest.mark.parametrize("report", ["rates", "trend"])
 @pytest.mark.parametrize(
     ("only", "said"),
     [
@@ -187,13 +203,12 @@ def test_rates_can_be_of_some_benchmarks(session: Session) -> None:
         (("--mlperf-sku", "A30"), "--mlperf-sku: found 'A30', allowed: A2x2, CPU*"),
     ],
 )
-def test_what_the_history_has_not_is_refused(session: Session, only: tuple[str, ...], said: str) -> None:
-    session.pytester.mkdir("here")
-    session.run(*HISTORY, "--mlperf-output", "out")
-    for report in ("rates", "trend"):
-        result = session.run("--mlperf-report", report, *HISTORY, *only)
-        assert result.ret == pytest.ExitCode.USAGE_ERROR
-        result.stderr.fnmatch_lines([f"ERROR: {said}"])
+def test_what_the_history_has_not_is_refused(
+    remembered: Session, only: tuple[str, ...], said: str, report: str
+) -> None:
+    result = remembered.run("--mlperf-report", report, *HISTORY, *only)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {said}"])
 
 
 @pytest.mark.parametrize("report", ["rates", "trend"])
