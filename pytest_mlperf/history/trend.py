@@ -165,9 +165,13 @@ def _change_percent(value: float | None, middle: float | None) -> float | None:
 
 def _drivers(connection: Connection) -> dict[str, str]:
     """Return the versions of the accelerators' drivers by session, where they are known."""
-    found = {}
-    for session, inventory in connection.execute(select(SESSIONS.c.id, SESSIONS.c.inventory)):
-        versions = [driver.get("version") for driver in json.loads(inventory).get("drivers") or ()]
-        if any(versions):
-            found[session] = ", ".join(filter(None, versions))
-    return found
+    rows = connection.execute(select(SESSIONS.c.id, SESSIONS.c.inventory))
+    found = {session: _versions(json.loads(inventory)) for session, inventory in rows}
+    return {session: versions for session, versions in found.items() if versions}
+
+
+def _versions(inventory: object) -> str:
+    """Return what an inventory says of its drivers; an imported one may be of any kind."""
+    drivers = inventory.get("drivers") if isinstance(inventory, dict) else None
+    known = [driver.get("version") for driver in drivers or () if isinstance(driver, dict)]
+    return ", ".join(str(version) for version in known if version)

@@ -12,11 +12,14 @@ from pytest_mlperf.hardware.matching import Delta
 from pytest_mlperf.history.counted import Choice, Run
 from pytest_mlperf.history.past import Past
 from pytest_mlperf.history.rates import rates
+from pytest_mlperf.history.store import open_history
 from pytest_mlperf.history.trend import Series, series, trend
 from pytest_mlperf.history.trend_words import words
 from pytest_mlperf.record import Attempt, Measurement
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pytest_mlperf.history.store import History
     from pytest_mlperf.record import Record
     from tests.unit.conftest import MakeCase, MakeRecord
@@ -151,19 +154,29 @@ def test_configurations_stand_apart() -> None:
     ]
 
 
+A_SESSION = Past(
+    id="a",
+    started_at="2026-11-24T08:00:00+00:00",
+    host="node-7",
+    version="0.1.0",
+    inventory={},
+    conformance="conformant",
+    records=(),
+)
+
+
 def add(
     history: History, day: int, *records: Record, host: str = "node-7", driver: str | None = None
 ) -> None:
     """Add a session of a day in November."""
     drivers = [{"vendor": "nvidia", "version": driver, "cuda_version": None}] if driver else []
     history.add(
-        Past(
+        replace(
+            A_SESSION,
             id=f"{day}-{host}",
             started_at=f"2026-11-{day:02d}T08:00:00+00:00",
             host=host,
-            version="0.1.0",
             inventory={"drivers": drivers},
-            conformance="conformant",
             records=records,
         )
     )
@@ -203,6 +216,32 @@ def test_the_newest_is_last_whenever_it_was_added(history: History, make_record:
     assert [point.driver for point in found.points] == [None, "550.54.15", "550.54.15"]
     assert [point.run.quantity for point in found.points] == [f"A2x2_TRT-custom_k_99_MaxP-Offline-{QPS}"] * 3
     assert (found.hosts, found.configuration) == (("node-7",), ("round", "bert", METRIC, "A2x2"))
+
+
+@pytest.mark.parametrize(
+    ("inventory", "driver"),
+    [
+        ({"drivers": [{"vendor": "nvidia", "version": "550.54.15"}]}, "550.54.15"),
+        ({"drivers": [{"version": "550.54.15"}, {"version": None}, {"version": "6.1"}]}, "550.54.15, 6.1"),
+        ({"drivers": [{"vendor": "nvidia", "version": None}]}, None),
+        ({"drivers": ["odd", {}]}, None),
+        ({"drivers": None}, None),
+        ({}, None),
+        (None, None),
+    ],
+)
+def test_the_driver_is_that_of_the_machine(
+    make_record: MakeRecord, tmp_path: Path, inventory: Any, driver: str | None
+) -> None:
+    history = open_history(f"sqlite:///{tmp_path}/h.sqlite")
+    history.add(replace(A_SESSION, inventory=inventory, records=(make_record(),)))
+    assert [point.driver for found in trend(history) for point in found.points] == [driver]
+
+
+def test_a_host_may_be_unknown() -> None:
+    found = list(series([run(1, 1.0, host=None), run(2, 2.0)], {}))
+    assert [one.hosts for one in found] == [(None,), ("node-7",), (None, "node-7")]
+    assert "unknown host:" in words(found).splitlines()
 
 
 def test_what_counts_is_what_rates_count(history: History, make_record: MakeRecord) -> None:
