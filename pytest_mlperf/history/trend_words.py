@@ -32,14 +32,15 @@ def _block(block: list[Series]) -> Iterator[str]:
     for series in block:
         if len(series.hosts) == 1:
             yield f"{series.hosts[0] or 'unknown host'}:"
-            table = aligned([COLUMNS, *map(_cells, series.points)])
+            table = aligned([COLUMNS, *map(cells, series.points)])
             yield from (f"  {line}" for line in table.splitlines())
         else:
             yield f"all {len(series.hosts)} hosts:"
         yield f"  {summary(series)}"
 
 
-def _cells(point: Point) -> tuple[str, ...]:
+def cells(point: Point) -> tuple[str, ...]:
+    """Return the row of a run, in the order of COLUMNS."""
     run, change = point.run, point.change_percent
     return (
         run.started_at[:_MINUTE_SHOWN].replace("T", " "),

@@ -76,9 +76,10 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "(default: ini key mlperf_history)",
     },
     "--mlperf-report": {
-        "choices": ("rates", "trend"),
+        "choices": ("rates", "trend", "html"),
         "help": "say what the history says: rates, how often each case passed, of how many; trend, what "
-        "each run measured beside the runs before it; run nothing",
+        "each run measured beside the runs before it; html, both as a page with charts (in the file that "
+        "--html names, or mlperf-history.html); run nothing",
     },
     "--mlperf-sku": {
         "action": "append",

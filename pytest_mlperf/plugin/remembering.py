@@ -134,7 +134,7 @@ def _report(history: History, config: pytest.Config) -> pytest.ExitCode:
     from pytest_mlperf.history import counted  # noqa: PLC0415  only with a history
 
     choice = counted.Choice(skus=_names(config, "sku"), benchmarks=_names(config, "benchmark"))
-    said = _REPORTS[asked](history, choice)
+    said = _page(history, choice, config) if asked == "html" else _REPORTS[asked](history, choice)
     sys.stdout.write(f"{said or f'history {history}: no verdict yet'}\n")
     return pytest.ExitCode.OK if said else pytest.ExitCode.NO_TESTS_COLLECTED
 
@@ -154,6 +154,23 @@ def _trend(history: History, choice: Choice) -> str:
     from pytest_mlperf.history.trend_words import words  # noqa: PLC0415  only with a history
 
     return words(trend(history, choice))
+
+
+def _page(history: History, choice: Choice, config: pytest.Config) -> str:
+    """Write the page, and return where it is; nothing where there is nothing to show. Raises UsageError."""
+    from pytest_mlperf.history.rates import rates  # noqa: PLC0415  only with a history
+    from pytest_mlperf.history.trend import trend  # noqa: PLC0415  only with a history
+    from pytest_mlperf.history.trend_page import page  # noqa: PLC0415  only with a history
+
+    found = trend(history, choice)
+    if not found:
+        return ""
+    path = config.invocation_params.dir / (config.getoption("htmlpath", None) or "mlperf-history.html")
+    try:
+        path.write_text(page(str(history), rates(history, choice), found), encoding="utf-8")
+    except OSError as error:
+        raise pytest.UsageError(f"{path}: --mlperf-report html: {error.strerror}") from error
+    return f"history {history}: {path.as_uri()}"
 
 
 _REPORTS: Mapping[str, Callable[[History, Choice], str]] = {"rates": _rates, "trend": _trend}

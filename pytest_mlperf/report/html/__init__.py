@@ -39,10 +39,10 @@ def fragments(
     yield '<div id="mlperf">'
     yield from head.parts(conformance, records, machines)
     yield '<div id="mlperf-cases"></div></div>'
-    yield _data("mlperf-rows", cases.rows(records))
+    yield data("mlperf-rows", cases.rows(records))
     for start in range(0, len(records), _CASES_A_CHUNK):
         some = records[start : start + _CASES_A_CHUNK]
-        yield _data(f"mlperf-details-{start}", [cases.details(record, links(record)) for record in some])
+        yield data(f"mlperf-details-{start}", [cases.details(record, links(record)) for record in some])
     yield script("charts.js", "cases.js")
 
 
@@ -63,7 +63,7 @@ def _asset(name: str) -> str:
     return (_ASSETS / name).read_text(encoding="utf-8")
 
 
-def _data(name: str, content: Any) -> str:
+def data(name: str, content: Any) -> str:
     """Return data for the scripts, packed: it repeats itself, and most of it is never asked for."""
     text = json.dumps(content, separators=(",", ":"), allow_nan=False)
     packed = base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()

@@ -1,7 +1,7 @@
 /* The table of cases: sorts, filters, and opens a case. What comes from logs only ever becomes text. */
 (() => {
   "use strict";
-  const { make, table } = mlperfCharts;
+  const { make, table, unpack } = mlperfCharts;
   const PAGE = 200;
   const CHUNK = 100;
   const MARKS = { pass: "\u2713", fail: "\u2717", unplaced: "\u2013", error: "!", dropped: "\u00b7" };
@@ -9,12 +9,6 @@
   const QUANTITIES = ["value", "margin", "duration"];
   const LEFT_OUT = ["ending"];
   const collator = new Intl.Collator("en", { numeric: true });
-
-  const unpack = async (id) => {
-    const bytes = Uint8Array.from(atob(document.getElementById(id).textContent), (letter) => letter.charCodeAt(0));
-    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-    return JSON.parse(await new Response(stream).text());
-  };
 
   const chunks = new Map();
   const details = async (index) => {

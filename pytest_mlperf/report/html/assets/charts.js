@@ -12,6 +12,12 @@ const mlperfCharts = (() => {
     return element;
   };
 
+  const unpack = async (id) => {
+    const bytes = Uint8Array.from(atob(document.getElementById(id).textContent), (letter) => letter.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return JSON.parse(await new Response(stream).text());
+  };
+
   const number = (value) => {
     if (Number.isInteger(value)) return String(value);
     return Math.abs(value) >= 1000 ? value.toFixed(1) : String(Number(value.toPrecision(4)));
@@ -127,5 +133,58 @@ const mlperfCharts = (() => {
     element.append(table(["slowest bin", "median bin", "fastest bin"], [[at(0), at(0.5), at(1)]], "figures"));
   };
 
-  return { make, number, table, draw, dashed, distribution, throughput };
+  /* Values over time with their median, and what lies within three deviations of it; a cross is a run that failed. */
+  const trend = (element, { times_s, values, passed, unit, median, mad }) => {
+    const [size, word] = unit === "ns" ? unitOf(Math.max(...values)) : [1, unit];
+    const scaled = values.map((value) => value / size);
+    const [middle, reach] = [median / size, (3 * 1.4826 * mad) / size];
+    const box = make("div", { class: "chart", role: "img", "aria-label": `values over time, in ${word}` });
+    element.append(box, make("p", { class: "note" }, "line: median; band: three deviations around it; \u2717 did not pass; times in UTC"));
+    const low = Math.min(...scaled, middle - reach);
+    const high = Math.max(...scaled, middle + reach);
+    const room = (high - low || Math.abs(high) || 1) * 0.1;
+    const day = 86400;
+    const short = times_s[times_s.length - 1] - times_s[0] < 2 * day;
+    const moment = (time_s) => new Date(1000 * time_s).toISOString().slice(...(short ? [11, 16] : [5, 10]));
+    draw(
+      box,
+      {
+        legend: { show: false },
+        cursor: { show: false },
+        scales: { x: { range: (_, least, most) => (least === most ? [least - 3600, most + 3600] : [least, most]) }, y: { range: () => [low - room, high + room] } },
+        axes: [{ values: (_, ticks) => ticks.map(moment) }, { label: word, size: 72, values: (_, ticks) => ticks.map(number) }],
+        series: [{}, { stroke: INK, width: 1.5, points: { show: true, size: 6 } }],
+        hooks: {
+          drawAxes: [
+            (plot) => {
+              const at = (value) => plot.valToPos(value, "y", true);
+              const { left, width: wide } = plot.bbox;
+              plot.ctx.save();
+              plot.ctx.fillStyle = "rgba(26, 61, 109, 0.12)";
+              plot.ctx.fillRect(left, at(middle + reach), wide, at(middle - reach) - at(middle + reach));
+              plot.ctx.fillStyle = INK;
+              plot.ctx.fillRect(left, at(middle), wide, 1);
+              plot.ctx.restore();
+            },
+          ],
+          draw: [
+            (plot) => {
+              plot.ctx.save();
+              plot.ctx.fillStyle = LIMIT;
+              plot.ctx.font = `bold ${Math.round(20 * devicePixelRatio)}px sans-serif`;
+              plot.ctx.textAlign = "center";
+              plot.ctx.textBaseline = "middle";
+              passed.forEach((good, index) => {
+                if (!good) plot.ctx.fillText("\u2717", plot.valToPos(times_s[index], "x", true), plot.valToPos(scaled[index], "y", true));
+              });
+              plot.ctx.restore();
+            },
+          ],
+        },
+      },
+      [times_s, scaled],
+    );
+  };
+
+  return { make, number, table, unpack, distribution, throughput, trend };
 })();
