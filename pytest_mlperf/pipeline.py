@@ -13,6 +13,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_mlperf.attempts import decide, holds, is_decided
+from pytest_mlperf.baselines import Standards
 from pytest_mlperf.errors import EvidenceError, HostError, MlperfError, Place, RunError
 from pytest_mlperf.evidence.locating import locate
 from pytest_mlperf.evidence.reading import read, read_trace
@@ -25,7 +26,7 @@ from pytest_mlperf.placement.leases import Lease, Request, lease
 from pytest_mlperf.placement.visibility import environment
 from pytest_mlperf.record import CASES, RECORD, Measurement, Record, from_json
 from pytest_mlperf.replay import Logs
-from pytest_mlperf.verdict import Finding
+from pytest_mlperf.verdict import Finding, Verdict
 from pytest_mlperf.verdict.latencies import distributions
 from pytest_mlperf.verdict.rules import judge
 from pytest_mlperf.verdict.run import Run
@@ -69,6 +70,7 @@ class Site:
     replay:      logs that exist are judged, and nothing is run
     resume:      an earlier session, whose finished cases are not run again
     attempts:    how often a case may be run, for all cases; None leaves it to their matrices
+    standards:   the baselines that measurements are compared with
     find_image:  knows the images of the container engine; only asked for cases that run in a container
     """
 
@@ -86,6 +88,7 @@ class Site:
     replay: Replay | None = None
     resume: Resume | None = None
     attempts: Attempts | None = None
+    standards: Standards = field(default_factory=Standards)
     _fits: dict[tuple[str, HardwareMatch], Match | Unplaced] = field(default_factory=dict, init=False)
 
     def harness(self, case: Case) -> Harness:
@@ -130,7 +133,7 @@ class Site:
         allowed = self.allowed_attempts(case)
         if not holds(record, allowed):
             return f"attempts: {allowed.need} of at most {allowed.max} must pass now"
-        return None
+        return self.standards.changed(record)
 
     def allowed_attempts(self, case: Case) -> Attempts:
         """Return how often a case may be run."""
@@ -263,16 +266,28 @@ def _attempt(case: Case, site: Site, placed: Match | Logs, folder: Path) -> Reco
         verdict = judge(case, site.benchmark(case), evidence, mlperf_round=mlperf_round)
         measurements = tuple(_measure(case, site.benchmark(case), evidence))
         record = _with_course(record, evidence, log_dir)
+        record = _compared(replace(record, measurements=measurements), site)
     except MlperfError as error:
         return replace(record, reason=str(error), error=type(error).__name__)
+    further = site.standards.hold(record.comparisons, _place_of_first(measurements, evidence))
+    verdict = Verdict(findings=(*verdict.findings, *further))
     broken = "; ".join(str(finding) for finding in verdict.findings if finding.broken)
     return replace(
         record,
         ending="pass" if verdict.passed else "fail",
         reason=broken or None,
         findings=verdict.findings,
-        measurements=measurements,
     )
+
+
+def _compared(record: Record, site: Site) -> Record:
+    comparisons = site.standards.compare(record, site.skus[record.case.sku], site.inventory)
+    return replace(record, comparisons=tuple(comparisons))
+
+
+def _place_of_first(measurements: tuple[Measurement, ...], evidence: Evidence) -> Place | None:
+    fact = evidence.detail.facts.get(measurements[0].name) if measurements else None
+    return fact.place if fact else None
 
 
 def _unplaced(case: Case, why: Unplaced, *, strict: bool) -> Record:

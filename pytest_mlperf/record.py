@@ -15,6 +15,7 @@ from pytest_mlperf.hardware.matching import Delta  # noqa: TC001  records are re
 from pytest_mlperf.matrix import SHORTENED, Case
 from pytest_mlperf.matrix.privileges import beyond_least
 from pytest_mlperf.verdict import Finding  # noqa: TC001  records are read by their types
+from pytest_mlperf.verdict.baseline import Comparison  # noqa: TC001  records are read by their types
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,6 +118,7 @@ class Record:
     resumed:      the folder of the earlier session that ran the case, as the user named it
     latencies:    how those of a measurement were spread, as far as its logs tell
     throughput:   over time, where the logs hold a trace
+    comparisons:  of its first measurement with baselines, those that it is held to and others
     """
 
     case: Case | PublishedCase
@@ -141,6 +143,7 @@ class Record:
     resumed: str | None = None
     latencies: tuple[Distribution, ...] = ()
     throughput: Throughput | None = None
+    comparisons: tuple[Comparison, ...] = ()
 
     @property
     def runs(self) -> tuple[Record | Attempt, ...]:

@@ -17,6 +17,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
 from pytest_mlperf.errors import ConfigurationError, HostError
+from pytest_mlperf.hardware.platforms import platform_of
 from pytest_mlperf.history.tables import FINDINGS, METRICS, RECORDS, RUNS, SESSIONS
 from pytest_mlperf.matrix import SHORTENED
 from pytest_mlperf.report.metrics import measured, verdict_row
@@ -59,7 +60,7 @@ class History:
             known = select(RECORDS.c.case_id).where(RECORDS.c.session == past.id)
             there = set(connection.scalars(known))
             new = [record for record in past.planned if record.case.id not in there]
-            for table, rows in _rows(past.id, new).items():
+            for table, rows in _rows(past, new).items():
                 if rows:
                     connection.execute(insert(table), [_texts(row) for row in rows])
         return len(new)
@@ -146,12 +147,12 @@ def _session(past: Past) -> Row:
     }
 
 
-def _rows(session: str, records: list[Record]) -> dict[Table, list[Row]]:
+def _rows(past: Past, records: list[Record]) -> dict[Table, list[Row]]:
     """Return the rows of records by table, in the order in which they refer to each other."""
     rows: dict[Table, list[Row]] = {RECORDS: [], RUNS: [], FINDINGS: [], METRICS: []}
     for record in records:
-        key = {"session": session, "case_id": record.case.id}
-        rows[RECORDS].append({**key, **_record(record)})
+        key = {"session": past.id, "case_id": record.case.id}
+        rows[RECORDS].append({**key, **_record(record), "platform": _platform(record, past)})
         for number, run in enumerate(record.runs, 1):
             of_run = {**key, "number": number}
             rows[RUNS].append({**of_run, **_run(run)})
@@ -167,12 +168,17 @@ def _record(record: Record) -> Row:
     return {
         **{name: getattr(case, name) for name in named},
         **{name: getattr(record, name) for name in kept},
-        "conformance": _good_for(record),
+        "conformance": good_for(record),
         "content": json.dumps(record.to_json()),
     }
 
 
-def _good_for(record: Record) -> str:
+def _platform(record: Record, past: Past) -> str | None:
+    ran = record.folder is not None and record.replayed is None
+    return platform_of(past.inventory, record.devices) if ran else None
+
+
+def good_for(record: Record) -> str:
     """Return what results may be added up with: those of the same length, on machines that match as well."""
     labels = [SHORTENED] if record.case.conformance == "smoke" else []
     labels += ["partial match"] if record.deltas else []

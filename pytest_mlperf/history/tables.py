@@ -6,7 +6,18 @@ what a database refuses in a text.
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Double, ForeignKeyConstraint, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Double,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
 
 METADATA = MetaData()
 
@@ -41,10 +52,13 @@ RECORDS = Table(
     Column("replayed", Text),
     Column("resumed", Text),
     Column("content", Text, nullable=False),
+    Column("platform", Text),
     ForeignKeyConstraint(["session"], ["sessions.id"]),
+    Index("records_case_id", "case_id"),
 )
 """`conformance` is what the result is good for: `round`, or `smoke (shortened: not submission-valid)`; a
-partial match is named there, too."""
+partial match is named there, too. `platform` is the driver of the devices that were used, or the processor of
+a case without; NULL where nothing ran."""
 
 RUNS = Table(
     "runs",
@@ -76,10 +90,11 @@ FINDINGS = Table(
     Column("rule", Text, nullable=False),
     Column("expected", Text, nullable=False),
     Column("observed", Text, nullable=False),
-    Column("satisfied", Boolean, nullable=False),
+    Column("satisfied", Boolean),
     Column("relaxed", Boolean, nullable=False),
     _of_a_run(),
 )
+"""`satisfied` is NULL of a rule that there was nothing to hold to."""
 
 METRICS = Table(
     "metrics",

@@ -75,6 +75,12 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "help": "keep the records of all sessions in this SQLite file, or at this URL of PostgreSQL "
         "(default: ini key mlperf_history)",
     },
+    "--mlperf-baseline": {
+        "action": "append",
+        "choices": ("published", "own"),
+        "help": "hold measurements to the published figures of the round, or to earlier runs in the history "
+        "(repeatable; default: neither)",
+    },
     "--mlperf-report": {
         "choices": ("rates", "trend", "html"),
         "help": "say what the history says: rates, how often each case passed, of how many; trend, what "

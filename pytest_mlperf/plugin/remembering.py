@@ -32,7 +32,7 @@ _STASH = pytest.StashKey[_Remembering]()
 
 def begin(config: pytest.Config, results: Path) -> None:
     """Note that the session in a folder is to be remembered, if any is. Raises UsageError."""
-    history = _history(config)
+    history = history_of(config)
     if history is None:
         return
     from pytest_mlperf.history import waiting  # noqa: PLC0415  only with a history
@@ -100,7 +100,7 @@ def answer(config: pytest.Config) -> pytest.ExitCode:
             "--mlperf-sku, --mlperf-benchmark: found no --mlperf-report beside them, allowed: with a report "
             "(-m and -k select the cases that run)"
         )
-    history = _history(config)
+    history = history_of(config)
     if history is None:
         raise pytest.UsageError(
             "--mlperf-report, --mlperf-import: found no history, allowed: one named by --mlperf-history "
@@ -176,7 +176,8 @@ def _page(history: History, choice: Choice, config: pytest.Config) -> str:
 _REPORTS: Mapping[str, Callable[[History, Choice], str]] = {"rates": _rates, "trend": _trend}
 
 
-def _history(config: pytest.Config) -> History | None:
+def history_of(config: pytest.Config) -> History | None:
+    """Return the history that is named, None where there is none. Raises UsageError where it cannot be."""
     given = config.getoption("mlperf_history") or config.getini("mlperf_history")
     if not given:
         return None

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_mlperf import attempts, catalogue, rounds
+from pytest_mlperf.baselines import Standards
 from pytest_mlperf.errors import ConfigurationError
 from pytest_mlperf.hardware import skus
 from pytest_mlperf.matrix import MODE_MARKERS, Case
 from pytest_mlperf.matrix.loading import check_distinct, load
 from pytest_mlperf.pipeline import Site, run_case
 from pytest_mlperf.plan import Plan, select
-from pytest_mlperf.plugin import nvidia, output
+from pytest_mlperf.plugin import nvidia, output, remembering
 from pytest_mlperf.plugin.ending import Ending
 from pytest_mlperf.plugin.live import Live
 from pytest_mlperf.plugin.markers import OURS
@@ -123,6 +124,7 @@ class Suite:
             replay=self.replay,
             resume=self.resume,
             attempts=self.attempts,
+            standards=self.standards,
         )
 
     @cached_property
@@ -169,6 +171,27 @@ class Suite:
             return attempts.parse(text) if text is not None else None
         except ConfigurationError as error:
             raise pytest.UsageError(str(error)) from error
+
+    @property
+    def standards(self) -> Standards:
+        """What measurements are compared with. Raises UsageError for own baselines without a memory."""
+        held = self.config.getoption("mlperf_baseline") or []
+        if "own" not in held:
+            return Standards(held=held)
+        if self.replay is not None:
+            raise pytest.UsageError(
+                "--mlperf-baseline own: found --mlperf-replay too, allowed: one of them (the history may "
+                "have the very runs that are replayed)"
+            )
+        history = remembering.history_of(self.config)
+        if history is None:
+            raise pytest.UsageError(
+                "--mlperf-baseline own: found no history, allowed: one named by --mlperf-history or the ini "
+                "key mlperf_history"
+            )
+        from pytest_mlperf.history.baselines import Recollection  # noqa: PLC0415  only with a history
+
+        return Standards(held=held, recall=Recollection(history=history))
 
     def parameters(self) -> Iterator[Any]:
         """Give the kept cases as parameters, each with its id and its markers."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
+from pytest_mlperf.report import comparisons
 from pytest_mlperf.report.conformance import acceptance
 from pytest_mlperf.report.explanation import explain, nearest
 from pytest_mlperf.report.properties import properties
@@ -83,6 +84,8 @@ def summarise(
         reporter.write_line(line)
     for line in _folded(records):
         reporter.write_line(f"  {line}")
+    for line in comparisons.summary(records):
+        reporter.write_line(line)
     near = nearest(records)
     if near:
         reporter.write_line(near)

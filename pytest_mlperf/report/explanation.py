@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_mlperf.report.comparisons import told
 from pytest_mlperf.units import format_number, format_quantity
 from pytest_mlperf.verdict import tightest
+from pytest_mlperf.verdict.baseline import rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -55,6 +57,8 @@ def _lines(record: Record) -> Iterator[str]:
             yield from _finding(finding)
     for measurement in record.measurements:
         yield f"  {measurement.name}: {format_number(measurement.value)} {measurement.unit}"
+    for comparison in record.comparisons:
+        yield f"  {rule(comparison.baseline.kind)}: {told(comparison)}"
     yield from _attempts(record)
     yield from _circumstances(record)
     if record.expected_failure:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_mlperf.report.comparisons import told
 from pytest_mlperf.report.metrics import conformance, verdict_row
 from pytest_mlperf.units import format_number
 from pytest_mlperf.verdict import tightest
@@ -37,6 +38,8 @@ def properties(record: Record) -> Iterator[tuple[str, str]]:
         yield "attempts", record.tally
     for measurement in record.measurements:
         yield measurement.name, f"{format_number(measurement.value)} {measurement.unit}"
+    for comparison in record.comparisons:
+        yield "baseline", f"{comparison.baseline.kind}: {told(comparison)}"
     yield from _reasons(record)
     yield from _circumstances(record)
 

@@ -66,6 +66,7 @@ def margin(
 class Finding:
     """One rule held against what was observed.
 
+    satisfied:  None where there was nothing to hold the rule to: it neither holds nor is broken
     source:     whose rule it is ("MLPerf Inference v2.0, LoadGen")
     place:      where the observation stands
     margin:     how far it is from the limit; None where there are no numbers
@@ -77,7 +78,7 @@ class Finding:
     rule: str
     expected: str
     observed: str
-    satisfied: bool
+    satisfied: bool | None
     source: str
     place: Place | None = None
     margin: Margin | None = None
@@ -88,13 +89,13 @@ class Finding:
     @property
     def broken(self) -> bool:
         """Whether the rule is held against the case, and not satisfied."""
-        return not self.satisfied and not self.relaxed
+        return self.satisfied is False and not self.relaxed
 
     @property
     def word(self) -> str:
-        """`holds`, `broken` or `relaxed`."""
-        if self.satisfied:
-            return "holds"
+        """`holds`, `broken`, `relaxed` or `unknown`."""
+        if self.satisfied is not False:
+            return "unknown" if self.satisfied is None else "holds"
         return "relaxed" if self.relaxed else "broken"
 
     def __str__(self) -> str:
@@ -120,11 +121,12 @@ def tightest(findings: Iterable[Finding]) -> Finding | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """All findings on a case. It passes when no rule is broken, and at least one was applied."""
+    """All findings on a case. It passes when no rule is broken, and at least one holds or is relaxed."""
 
     findings: tuple[Finding, ...]
 
     @property
     def passed(self) -> bool:
         """Whether the case passes."""
-        return bool(self.findings) and not any(finding.broken for finding in self.findings)
+        applied = any(finding.satisfied is not None for finding in self.findings)
+        return applied and not any(finding.broken for finding in self.findings)

@@ -29,6 +29,7 @@ STAGES = (
     "matrix",
     "plan",
     "hardware",
+    "published",
     "placement",
     "packing",
     "harness",
@@ -39,6 +40,7 @@ STAGES = (
     "attempts",
     "replay",
     "resume",
+    "baselines",
     "pipeline",
     "report",
     "history",
@@ -56,6 +58,7 @@ ADAPTER_STAGES = ("harness", "executor", "hardware")
 NO_ADAPTERS = (
     "hardware.skus",
     "hardware.matching",
+    "hardware.platforms",
     "hardware.visible",
     "hardware.linux",
     "hardware.address",
