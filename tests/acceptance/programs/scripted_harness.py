@@ -6,6 +6,7 @@ timed (takes half a second and says when), late (takes longer, and says how far 
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from pytest_mlperf.rounds import Round
 
 SCRIPTS = ("good", "bad", "broken", "slow", "crash", "timed", "late", "flaky", "shaky")
+
+# What a test tells the program.
+_TOLD = {name: value for name, value in os.environ.items() if name.startswith("SCRIPTED_")}
 
 
 class Scripted:
@@ -60,7 +64,7 @@ class Scripted:
         program = Path(__file__).with_name("scripted_run.py")
         argv = (sys.executable, str(program), case.benchmark, case.scenario, case.mode, str(log_dir))
         return Preparation(
-            steps=(Command(name="run", argv=argv, env={}),),
+            steps=(Command(name="run", argv=argv, env=_TOLD),),
             log_dir=log_dir,
             time_limit_s=case.settings.time_limit_s or 30,
         )

@@ -13,6 +13,13 @@ from pathlib import Path
 _HEADLINES = {"Offline": "result_samples_per_second", "Server": "result_scheduled_samples_per_sec"}
 
 
+def _samples_per_second(attempt: str) -> float:
+    """Return what a test has chosen: a value for each attempt, or one for all."""
+    values = os.environ.get("SCRIPTED_SAMPLES_PER_SECOND", "1234.5").split(",")
+    number = int(attempt.removeprefix("attempt-")) if attempt.startswith("attempt-") else 1
+    return float(values[(number - 1) % len(values)])
+
+
 def main(script: str, scenario: str, mode: str, log_dir: Path) -> None:
     if script == "broken":
         sys.exit("the engine is missing: engines/bert.plan")
@@ -41,7 +48,7 @@ def main(script: str, scenario: str, mode: str, log_dir: Path) -> None:
         facts |= {
             "effective_min_duration_ms": 600000,
             "result_validity": "VALID" if valid else "INVALID",
-            _HEADLINES[scenario]: 1234.5,
+            _HEADLINES[scenario]: _samples_per_second(attempt),
             "result_99.90_percentile_latency_ns": 1000,
         }
         summary = f"Scenario : {scenario}\nMode     : {mode}\nSamples per second: 1234.5\n"
