@@ -37,6 +37,8 @@ Where three or more like systems have published figures (252 groups), MAD is 0.8
 middle, and at most 1.9 % in three of four groups. To have no reruns, targets are set 3 to 6 % lower
 (mlcommons/inference#1633).
 """
+LEAST_RATIO = 0.5
+"""Where values differ so much that one half as good as the median were no outlier, they are no baseline."""
 LEAST_RUNS: Mapping[Kind, int] = {"published": 4, "own": 5}
 """How many figures a baseline stands on at least.
 
@@ -89,9 +91,8 @@ class Baseline:
         if self.median is None or self.deviation is None or self.n < LEAST_RUNS[self.kind]:
             return None
         loss = max(LEAST_LOSS_PERCENT / 100 * self.median, MOST_Z * self.deviation)
-        if self.unit == "ns":
-            return self.median + loss
-        return self.median - loss if loss < self.median else None
+        limit = self.median + loss if self.unit == "ns" else self.median - loss
+        return limit if _ratio(limit, self.median, self.unit) > LEAST_RATIO else None
 
     @property
     def lack(self) -> str | None:
@@ -164,13 +165,13 @@ class Comparison:
 
 def compare(base: Baseline, observed: float) -> Comparison:
     """Compare a value with a baseline of the same metric."""
-    ratio = None
-    if base.median:
-        if base.unit != "ns":
-            ratio = observed / base.median
-        elif observed > 0:
-            ratio = base.median / observed
+    ratio = _ratio(observed, base.median, base.unit) if base.median is not None and observed > 0 else None
     return Comparison(baseline=base, observed=observed, ratio=ratio)
+
+
+def _ratio(value: float, middle: float, unit: str) -> float:
+    """Return how good a value is beside the median: 0.5 is half the rate, or twice the latency."""
+    return middle / value if unit == "ns" else value / middle
 
 
 def rule(kind: Kind) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_mlperf import rounds
+from pytest_mlperf.baselines import Standards
 from pytest_mlperf.executor import local
 from pytest_mlperf.hardware import Device, Host, Inventory, skus
 from pytest_mlperf.harness import Command, Container, Preparation
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.placement import Placement
     from pytest_mlperf.record import Record
     from pytest_mlperf.rounds import Round
+    from pytest_mlperf.verdict.baseline import Kind
     from tests.unit.conftest import DetailLine, MakeCase
 
 ROUND = rounds.load("v2.0")
@@ -162,6 +164,28 @@ def test_a_valid_run_passes_with_its_measurement(story: Story, make_case: MakeCa
     assert record.duration_s is not None
     assert record.waited_s is not None
     assert 0 <= record.waited_s <= record.duration_s
+
+
+@pytest.mark.parametrize(
+    ("held", "value", "ending"),
+    [((), 300.0, "pass"), (("published",), 300.0, "fail"), (("published",), 500.0, "pass")],
+)
+def test_a_run_is_held_to_what_was_published_where_that_is_asked_for(
+    held: tuple[Kind, ...], value: float, ending: str, story: Story, make_case: MakeCase
+) -> None:
+    """Two of NVIDIA's A2 make 500 samples/s of bert."""
+    site = replace(story.site, standards=Standards(held=held))
+    record = replace(story, site=site).performance(make_case(), result_samples_per_second=value)
+    assert record.ending == ending
+    rules = [finding.rule for finding in record.findings if finding.rule == "published baseline"]
+    assert rules == [f"{kind} baseline" for kind in held]
+    (comparison,) = record.comparisons
+    assert comparison.ratio == pytest.approx(value / 500, rel=0.05)
+    assert comparison.baseline.n >= 4
+    if ending == "fail":
+        assert str(record.reason).startswith("published baseline is broken: expected >= 4")
+        assert "[loadgen/mlperf_log_detail.txt:3]; next: compare clocks" in str(record.reason)
+    assert from_json(record.to_json()) == record
 
 
 def test_an_invalid_run_fails_with_what_was_expected(story: Story, make_case: MakeCase) -> None:

@@ -169,7 +169,7 @@ def test_what_was_not_measured_is_not_compared(measured: Record, mode: str, *, m
     record = replace(measured, case=replace(measured.case, mode=mode))  # type: ignore[arg-type]
     if not measured_at_all:
         record = replace(record, measurements=())
-    standards = Standards(held=("published",))
+    standards = Standards(held=["published"])
     assert not tuple(standards.compare(record, skus.load()[record.case.sku], NOWHERE))
 
 
