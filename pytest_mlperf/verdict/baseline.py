@@ -6,12 +6,11 @@ that it is no noise, the practical one that it matters.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Literal
 
-from pytest_mlperf.units import format_quantity
+from pytest_mlperf.units import format_number, format_quantity
 from pytest_mlperf.verdict import Finding
 
 if TYPE_CHECKING:
@@ -45,6 +44,8 @@ LEAST_RUNS: Mapping[Kind, int] = {"published": 4, "own": 5}
 A normal value scores worse than -3.5 against three others in 13 of 100 cases, four in 7, five in 6
 (simulated). Like systems have four or more published figures in 144 of 1,165 groups, five or more in 76 only.
 """
+_MOST_VALUE = 1e30
+"""Beyond what anything measures; sums and ratios of such values are still finite."""
 _NOUNS: Mapping[Kind, str] = {"published": "published figures", "own": "runs"}
 _NEXT_STEPS: Mapping[Kind, str] = {
     "published": "compare clocks, power limits, cooling and settings with those of the published systems",
@@ -156,8 +157,8 @@ class Comparison:
         base = self.baseline
         if base.median and base.mad is not None:
             share = "latency " if base.unit == "ns" else ""
-            share += f"{100 * self.observed / base.median:.3g} % of the median of {_counted(base)}"
-            share += f" (MAD {100 * base.mad / base.median:.2g} %)"
+            share += f"{_percentage(self.observed, base.median)} of the median of {_counted(base)}"
+            share += f" (MAD {_percentage(base.mad, base.median)})"
             lack = f"; no baseline: {base.lack}" if base.lack else ""
             return f"{share}{lack}"
         return _without(base)
@@ -165,7 +166,7 @@ class Comparison:
 
 def compare(base: Baseline, observed: float) -> Comparison:
     """Compare a value with a baseline of the same metric."""
-    ratio = _ratio(observed, base.median, base.unit) if base.median is not None and observed > 0 else None
+    ratio = _ratio(observed, base.median, base.unit) if base.median and is_value(observed) else None
     return Comparison(baseline=base, observed=observed, ratio=ratio)
 
 
@@ -216,10 +217,15 @@ def _without(base: Baseline) -> str:
     return f"no baseline: {_counted(base)}, at least {LEAST_RUNS[base.kind]} needed"
 
 
+def _percentage(part: float, whole: float) -> str:
+    percent = 100 * part / whole
+    return f"{format_number(round(percent, 1 if percent >= 1 else 2))} %"
+
+
 def _counted(base: Baseline) -> str:
     return f"{base.n} {_NOUNS[base.kind][: None if base.n != 1 else -1]}"
 
 
 def is_value(value: object) -> bool:
-    """Return whether this is what a measurement can be: a finite number above zero."""
-    return isinstance(value, int | float) and math.isfinite(value) and value > 0
+    """Return whether this is what a measurement can be: a number above zero that can be reckoned with."""
+    return isinstance(value, int | float) and 1 / _MOST_VALUE < value < _MOST_VALUE

@@ -64,6 +64,7 @@ def test_a_regression_crosses_both_thresholds(
         (LATENCY, 125.0, 0.8),
         (LATENCY, 0.0, None),
         (RATE, 0.0, None),
+        (RATE, 1e308, None),
     ],
 )
 def test_more_than_one_is_better(metric: tuple[str, str], observed: float, ratio: float | None) -> None:
@@ -78,7 +79,7 @@ def test_without_values_there_is_no_ratio() -> None:
     ("base", "observed", "said"),
     [
         (own(STEADY), 97.0, "97 % of the median of 5 runs (MAD 0.05 %)"),
-        (own(NOISY, LATENCY), 103.5, "latency 104 % of the median of 5 runs (MAD 3 %)"),
+        (own(NOISY, LATENCY), 103.5, "latency 103.5 % of the median of 5 runs (MAD 3 %)"),
         (
             own(STEADY[2:3]),
             50.0,

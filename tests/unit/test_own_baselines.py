@@ -182,12 +182,13 @@ def test_of_an_unknown_platform_there_is_no_baseline(history: History, make_reco
 
 def test_values_that_are_none_do_not_count(history: History, make_record: MakeRecord) -> None:
     """Others may write into the database, too."""
-    for number in range(3):
+    for number in range(4):
         add(history, ran(make_record, 100.0), name=f"s{number}")
     with history.transaction() as connection:
         update = "UPDATE metrics SET value = :value WHERE session = :session AND NOT is_verdict"
         connection.execute(text(update), {"value": float("inf"), "session": "s0"})
         connection.execute(text(update), {"value": -1.0, "session": "s1"})
+        connection.execute(text(update), {"value": 1e308, "session": "s2"})
     assert Recollection(history=history)(ran(make_record, 50.0), DRIVER).n == 1
 
 
