@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pytest_mlperf.hardware import Sku
     from pytest_mlperf.matrix import Case
 
@@ -76,7 +78,15 @@ def of_the_same(case: Case, sku: Sku, metric: str) -> tuple[Figure, ...]:
     """Return what was published of a case on the accelerator of its SKU, however many there were."""
     harness = "Triton" if case.harness == "triton" else ""
     wanted = (sku.accelerator, case.benchmark, case.accuracy, case.scenario, case.power, harness, metric)
-    return tuple(figure for figure in load(case.round) if _key(figure) == wanted)
+    return _by_key(case.round).get(wanted, ())
+
+
+@cache
+def _by_key(round_name: str) -> Mapping[tuple[str, ...], tuple[Figure, ...]]:
+    found: dict[tuple[str, ...], tuple[Figure, ...]] = {}
+    for figure in load(round_name):
+        found[_key(figure)] = (*found.get(_key(figure), ()), figure)
+    return found
 
 
 def _key(figure: Figure) -> tuple[str, ...]:

@@ -155,3 +155,12 @@ def test_what_cannot_be_is_refused(any_session: Session, options: tuple[str, ...
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert re.search(re.escape(said), "\n".join([*result.outlines, *result.errlines]))
     assert not (any_session.pytester.path / "out/records.jsonl").exists()
+
+
+def test_a_regression_can_be_looked_at_again(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    remember(session, monkeypatch, SAMPLES_PER_SECOND)
+    monkeypatch.setenv("SCRIPTED_SAMPLES_PER_SECOND", "900,1000")
+    result = session.run(*OWN, *MEASURED, "--mlperf-attempts", "2", "--mlperf-output", "out")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["own baseline: 1 hold, 0 broken, 0 no baseline"])
+    assert [attempt["ending"] for attempt in session.records()[CASE]["attempts"]] == ["fail", "pass"]
