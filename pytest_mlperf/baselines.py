@@ -76,7 +76,8 @@ class Standards:
 def of_published(record: Record, sku: Sku) -> Baseline:
     """Return what was published of a record's first measurement: on as many accelerators, else on others."""
     metric, least = record.measurements[0], LEAST_RUNS["published"]
-    found = published.of_the_same(record.case, sku, metric.name) if isinstance(record.case, Case) else ()
+    same = published.of_the_same(record.case, sku, metric.name) if isinstance(record.case, Case) else ()
+    found = tuple(figure for figure in same if _has_limit_of(sku, figure))
     alike = tuple(figure for figure in found if figure.count == sku.count)
     # A latency is of one query: the count of accelerators cannot be divided out of it.
     divided = metric.unit != "ns" and len(alike) < least and (len(found) >= least or not alike)
@@ -86,7 +87,7 @@ def of_published(record: Record, sku: Sku) -> Baseline:
         metric=(metric.name, metric.unit),
         values=[figure.value * sku.count / figure.count for figure in figures],
         source=f"MLPerf Inference {record.case.round}, closed division, {sku.accelerator}",
-        caveats=(*_per_accelerator(figures, sku), *_power_limits(sku), *record.labels),
+        caveats=(*_per_accelerator(figures, sku), *_power_limits(figures, sku), *record.labels),
     )
 
 
@@ -97,8 +98,17 @@ def _per_accelerator(figures: Collection[Figure], sku: Sku) -> Iterator[str]:
         yield f"per accelerator: figures of systems with {words} accelerators, this one has {sku.count}"
 
 
-def _power_limits(sku: Sku) -> Iterator[str]:
-    """Say where one name is of accelerators with several power limits; results do not tell which they had."""
-    limits = {other.power_limit_w for other in skus.load().values() if other.accelerator == sku.accelerator}
-    if sku.power_limit_w and len(limits) > 1:
-        yield f"power limit: {sku.power_limit_w:g} W here, of the published systems it is not known"
+def _power_limits_w(sku: Sku) -> set[float]:
+    """Return the power limits of all SKUs whose accelerators have this name."""
+    named = (other for other in skus.load().values() if other.accelerator == sku.accelerator)
+    return {other.power_limit_w for other in named if other.power_limit_w is not None}
+
+
+def _has_limit_of(sku: Sku, figure: Figure) -> bool:
+    """Return whether a system has the power limit of a SKU; an unknown one is taken to be the highest."""
+    return (figure.power_limit_w or max(_power_limits_w(sku), default=None)) == sku.power_limit_w
+
+
+def _power_limits(figures: Collection[Figure], sku: Sku) -> Iterator[str]:
+    if len(_power_limits_w(sku)) > 1 and any(figure.power_limit_w is None for figure in figures):
+        yield f"power limit: {sku.power_limit_w:g} W here, of some published systems it is not known"

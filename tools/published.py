@@ -117,7 +117,14 @@ def _device(row: Row, tree: Path) -> tuple[str | None, Key]:
         return "not NVIDIA's software on NVIDIA's accelerators", ()
     if row["system"].endswith("_HeteroMultiUse"):
         return "several benchmarks at once", ()
-    return None, (accelerator, str(count), row["submitter"], row["system"])
+    return None, (accelerator, str(count), _power_limit(row["system"]), row["submitter"], row["system"])
+
+
+def _power_limit(system: str) -> str:
+    """Return the power limit of the SKU that a system is called by; nothing for other systems."""
+    name = system.partition("_TRT")[0]
+    limits = (sku.power_limit_w for sku in skus.load().values() if sku.system_id == name)
+    return next((f"{limit:g}" for limit in limits if limit), "")
 
 
 def _by_description(system: dict[str, object]) -> tuple[str, int] | None:

@@ -23,6 +23,7 @@ FOLDER = Path(__file__).parent
 COLUMNS = (
     "accelerator",
     "count",
+    "power_limit_w",
     "submitter",
     "system",
     "benchmark",
@@ -40,15 +41,17 @@ COLUMNS = (
 class Figure:
     """A published figure.
 
-    accelerator:  as SKUs have it; systems with other power limits are not told apart
-    count:        of accelerators, MIG instances counted one by one
-    accuracy:     99 where a benchmark has one target
-    harness:      `Triton`, or nothing
-    metric:       LoadGen's key
+    accelerator:    as SKUs have it
+    count:          of accelerators, MIG instances counted one by one
+    power_limit_w:  of the SKU that the system is called by; None of systems with other names
+    accuracy:       99 where a benchmark has one target
+    harness:        `Triton`, or nothing
+    metric:         LoadGen's key
     """
 
     accelerator: str
     count: int
+    power_limit_w: float | None
     submitter: str
     system: str
     benchmark: str
@@ -68,10 +71,16 @@ def load(round_name: str) -> tuple[Figure, ...]:
     if not path.exists():
         return ()
     with path.open(newline="", encoding="utf-8") as stream:
-        return tuple(
-            Figure(**{**row, "count": int(row["count"]), "value": float(row["value"])})  # type: ignore[arg-type]
-            for row in csv.DictReader(stream)
-        )
+        return tuple(_figure(row) for row in csv.DictReader(stream))
+
+
+def _figure(row: dict[str, str]) -> Figure:
+    numbers = {
+        "count": int(row["count"]),
+        "power_limit_w": float(row["power_limit_w"]) if row["power_limit_w"] else None,
+        "value": float(row["value"]),
+    }
+    return Figure(**{**row, **numbers})  # type: ignore[arg-type]
 
 
 def of_the_same(case: Case, sku: Sku, metric: str) -> tuple[Figure, ...]:

@@ -32,8 +32,8 @@ OF_MEAN_DEVIATION = 1.2533
 LEAST_LOSS_PERCENT = 5.0
 """A smaller loss is no regression, however sure it is.
 
-Where three or more like systems have published figures (252 groups), MAD is 0.8 % of the median in the
-middle, and at most 1.9 % in three of four groups. To have no reruns, targets are set 3 to 6 % lower
+Where three or more like systems have published figures (244 groups), MAD is 0.75 % of the median in the
+middle, and at most 1.6 % in three of four groups. To have no reruns, targets are set 3 to 6 % lower
 (mlcommons/inference#1633).
 """
 LEAST_RATIO = 0.5
@@ -42,7 +42,7 @@ LEAST_RUNS: Mapping[Kind, int] = {"published": 4, "own": 5}
 """How many figures a baseline stands on at least.
 
 A normal value scores worse than -3.5 against three others in 13 of 100 cases, four in 7, five in 6
-(simulated). Like systems have four or more published figures in 144 of 1,165 groups, five or more in 76 only.
+(simulated). Like systems have four or more published figures in 144 of 1,183 groups, five or more in 76 only.
 """
 _MOST_VALUE = 1e30
 """Beyond what anything measures; sums and ratios of such values are still finite."""
