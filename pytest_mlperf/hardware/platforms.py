@@ -11,9 +11,16 @@ if TYPE_CHECKING:
 def platform_of(inventory: Mapping[str, Any], devices: Collection[str]) -> str | None:
     """Return the driver of devices, or the processor with its cores for a case without; None is unknown.
 
-    inventory: as plain values
+    inventory: as plain values, or whatever else a file holds in its place
     devices:   as records name them
     """
+    try:
+        return _platform(inventory, devices)
+    except (AttributeError, KeyError, TypeError):
+        return None
+
+
+def _platform(inventory: Mapping[str, Any], devices: Collection[str]) -> str | None:
     if not devices:
         host = inventory.get("host") or {}
         return f"{host['cpu']}, {host.get('cores')} cores" if host.get("cpu") else None

@@ -82,10 +82,14 @@ def add(history: History, *records: Record, name: str, inventory: dict[str, Any]
         (("GPU-0",), {**INVENTORY, "drivers": [{"vendor": "NVIDIA", "version": None}]}, None),
         ((), {"devices": []}, None),
         (("GPU-0",), {}, None),
+        (("GPU-0",), {"devices": [5], "drivers": 7}, None),
+        (("GPU-0",), {"devices": [{"vendor": [], "uuid": "GPU-0"}]}, None),
+        ((), {"host": "node-7"}, None),
+        ((), ["no inventory"], None),
     ],
 )
 def test_a_platform_is_a_driver_or_a_processor(
-    devices: tuple[str, ...], inventory: dict[str, Any], expected: str | None
+    devices: tuple[str, ...], inventory: Any, expected: str | None
 ) -> None:
     assert platform_of(inventory, devices) == expected
 

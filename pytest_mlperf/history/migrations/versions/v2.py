@@ -47,10 +47,7 @@ def _platform(record: dict[str, Any], inventory: dict[str, Any]) -> str | None:
     if record.get("folder") is None or record.get("replayed") is not None:
         return None
     # By the function that fills new rows: of one machine, both must say the same.
-    try:
-        return platform_of(inventory, record.get("devices") or ())
-    except (AttributeError, KeyError, TypeError):
-        return None
+    return platform_of(inventory, record.get("devices") or ())
 
 
 def _object(text: str) -> dict[str, Any]:
