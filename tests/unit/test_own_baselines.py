@@ -20,12 +20,13 @@ from pytest_mlperf.hardware.platforms import platform_of
 from pytest_mlperf.history import migrations
 from pytest_mlperf.history.baselines import Recollection
 from pytest_mlperf.history.past import Past
-from pytest_mlperf.history.store import History, open_history
+from pytest_mlperf.history.store import open_history
 from pytest_mlperf.history.tables import FINDINGS, METADATA, RECORDS
 from pytest_mlperf.record import Attempt, Measurement
 from pytest_mlperf.verdict import Finding
 
 if TYPE_CHECKING:
+    from pytest_mlperf.history.store import History
     from pytest_mlperf.record import Record
     from tests.unit.conftest import MakeCase, MakeRecord
 
@@ -43,11 +44,6 @@ INVENTORY = {
 NEWER = {**INVENTORY, "drivers": [{"vendor": "NVIDIA", "version": "570.86.15"}]}
 DRIVER = "NVIDIA 550.54.14"
 METRIC = "result_samples_per_second"
-
-
-@pytest.fixture
-def history(url: str) -> History:
-    return open_history(url)
 
 
 def measured(value: float, name: str = METRIC) -> tuple[Measurement, ...]:
