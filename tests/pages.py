@@ -58,7 +58,8 @@ class Page:
     def rows(self) -> dict[str, dict[str, Any]]:
         """The rows of the cases, by case; in a row the cells by column."""
         told = self._unpack("mlperf-rows")
-        rows = [dict(zip(told["columns"], row, strict=True)) for row in told["rows"]]
+        columns = told["named"] + told["quantities"]
+        rows = [dict(zip(columns, row, strict=True)) for row in told["rows"]]
         assert len({row["case"] for row in rows}) == len(rows)
         return {row["case"]: row for row in rows}
 

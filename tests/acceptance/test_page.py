@@ -15,6 +15,7 @@ from pytest_mlperf.record import Measurement
 from pytest_mlperf.report.conformance import add_up
 from pytest_mlperf.report.records import RecordFile
 from pytest_mlperf.verdict import Finding, Margin
+from pytest_mlperf.verdict.baseline import baseline, compare
 from tests.browser import opened
 from tests.records import HOSTILE, INVENTORY, make_case, make_record
 
@@ -70,7 +71,14 @@ def mixed() -> list[Record]:
                 scenario=scenario,
                 sku="A100-SXM4-40GBx8",
             )
-            value = Measurement(name="result_samples_per_second", value=9000.5 * 10**number, unit="samples/s")
+            metric = ("result_samples_per_second", "samples/s")
+            value = Measurement(name=metric[0], value=9000.5 * 10**number, unit=metric[1])
+            others = baseline(
+                "published",
+                metric=metric,
+                values=[value.value * n for n in (1, 1.01, 1.02, 1.03)],
+                source="v2.0",
+            )
             records.append(
                 make_record(
                     case=case,
@@ -78,6 +86,7 @@ def mixed() -> list[Record]:
                     measurements=(value,),
                     latencies=(spread,),
                     throughput=course,
+                    comparisons=(compare(others, value.value),),
                     duration_s=611.0,
                     started_at="2026-11-30T08:01:00+00:00",
                     folder=f"cases/{case.id}",
@@ -115,6 +124,7 @@ def test_a_page_answers_sorts_filters_and_opens(session: Session, browser: Brows
         page.click("th.value button")
         assert page.locator(".cases tbody tr").first.inner_text().count("900050 samples/s") == 1
         assert page.get_attribute("th.value", "aria-sort") == "descending"
+        assert page.locator("td.compared").first.inner_text() == "98.5 % as good as published"
         page.get_by_label("benchmark").select_option("rnnt")
         assert page.inner_text(".count") == "2 of 10 cases"
         page.get_by_label("benchmark").select_option("")
@@ -123,6 +133,7 @@ def test_a_page_answers_sorts_filters_and_opens(session: Session, browser: Brows
         page.click(".opener")
         page.wait_for_selector(".opened canvas >> nth=1")
         assert page.inner_text(".opened .rules").count("3.5 % below the limit") == 1
+        assert "98.5 % of the median of 4 published figures" in page.inner_text(".opened")
         assert "limit: 99 % within 130 ms" in page.inner_text(".opened .charts")
         assert "1084 samples/s" in page.inner_text(".opened .charts")
         assert drawn(page) == [True, True]

@@ -15,6 +15,7 @@ from pytest_mlperf.report.conformance import add_up
 from pytest_mlperf.report.explanation import explain
 from pytest_mlperf.report.machine import Machine, hardware
 from pytest_mlperf.verdict import Finding, Margin
+from pytest_mlperf.verdict.baseline import baseline, compare, hold
 from tests.pages import Page, parse
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def test_a_row_has_what_one_sorts_and_filters_by(make_record: MakeRecord, make_c
             "SKU": "A2x2",
             "value": [1234.5, "1234.5 samples/s"],
             "margin": [3, "3.0 % below the limit: late"],
+            "compared": None,
             "duration": [61.2, "1 min 1 s"],
         },
         "other": {
@@ -70,6 +72,7 @@ def test_a_row_has_what_one_sorts_and_filters_by(make_record: MakeRecord, make_c
             "SKU": "A2x2",
             "value": None,
             "margin": None,
+            "compared": None,
             "duration": None,
         },
     }
@@ -132,6 +135,34 @@ def test_an_opened_case_has_what_its_logs_and_its_runs_told(make_record: MakeRec
         ["waited", "1 min 30 s"],
         ["matrix", "matrices/m.yaml:7"],
     ]
+
+
+def test_a_case_is_shown_beside_its_baselines(make_record: MakeRecord) -> None:
+    metric = ("result_samples_per_second", "samples/s")
+    published = baseline("published", metric=metric, values=[100, 101, 102, 104], source="results of v2.0")
+    own = baseline("own", metric=metric, values=[90.0], source="h.sqlite")
+    record = make_record(
+        comparisons=(compare(published, 95), compare(own, 95)),
+        findings=(hold(compare(published, 95), None),),
+        measurements=(QPS,),
+    )
+    told = page(record)
+    assert told.rows[ID]["compared"] == [0.936, "93.6 % as good as published"]
+    assert told.details(ID)["comparisons"] == [
+        [
+            "published",
+            "93.6 % of the median of 4 published figures (MAD 0.99 %)",
+            "101.5 samples/s",
+            "results of v2.0",
+        ],
+        [
+            "earlier runs",
+            "105.6 % of the median of 1 run (MAD 0 %); no baseline: fewer than 5 runs",
+            "90 samples/s",
+            "h.sqlite",
+        ],
+    ]
+    assert "published baseline: 0 hold, 1 broken, 0 no baseline" in told.text
 
 
 def test_what_a_case_has_not_got_is_left_out(make_record: MakeRecord) -> None:

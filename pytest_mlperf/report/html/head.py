@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from pytest_mlperf.record import ENDINGS
+from pytest_mlperf.report import comparisons
 from pytest_mlperf.report.conformance import acceptance
 from pytest_mlperf.report.explanation import explain, headline, tightest_of
 from pytest_mlperf.verdict import tightest
@@ -35,7 +36,7 @@ _MEANINGS = {
 def parts(conformance: Conformance, records: Sequence[Record], machines: Sequence[Machine]) -> Iterator[str]:
     """Give the parts: the answer, the machines, the counts, the worst margins, and what did not pass."""
     yield _answer(conformance)
-    yield from (f"<p>{escape(line)}</p>" for line in acceptance(records))
+    yield from (f"<p>{escape(line)}</p>" for line in (*acceptance(records), *comparisons.summary(records)))
     yield _machines(machines, records)
     yield _counts(conformance)
     yield _margins(records)

@@ -6,7 +6,6 @@
   const CHUNK = 100;
   const MARKS = { pass: "\u2713", fail: "\u2717", unplaced: "\u2013", error: "!", dropped: "\u00b7" };
   const FILTERS = ["benchmark", "scenario", "mode", "SKU"];
-  const QUANTITIES = ["value", "margin", "duration"];
   const LEFT_OUT = ["ending"];
   const collator = new Intl.Collator("en", { numeric: true });
 
@@ -17,9 +16,11 @@
     return (await chunks.get(start))[index - start];
   };
 
-  const start = ({ columns, rows }) => {
+  const start = ({ named, quantities, rows }) => {
+    const columns = [...named, ...quantities];
     const at = Object.fromEntries(columns.map((name, index) => [name, index]));
-    const shownColumns = columns.filter((name) => !LEFT_OUT.includes(name));
+    const told = (name) => named.includes(name) || rows.some((row) => row[at[name]]);
+    const shownColumns = columns.filter((name) => !LEFT_OUT.includes(name) && told(name));
     const present = (ending) => rows.some((row) => row[at.ending] === ending);
     const endings = Object.keys(MARKS).filter(present);
     const state = {
@@ -39,7 +40,7 @@
 
     const value = (row, name) => {
       const cell = row[at[name]];
-      return QUANTITIES.includes(name) ? (cell ? cell[0] : null) : cell;
+      return quantities.includes(name) ? (cell ? cell[0] : null) : cell;
     };
     const compare = (a, b) => {
       const [one, other] = [value(rows[a], state.sort), value(rows[b], state.sort)];
@@ -56,7 +57,7 @@
       const content = row[at[name]];
       if (name === "case") return make("td", { class: "case" }, make("button", { type: "button", class: "opener", "aria-expanded": "false" }, content));
       if (name === "verdict") return make("td", {}, make("span", { class: `mark ${row[at.ending]}` }, `${MARKS[row[at.ending]]} ${content}`));
-      if (QUANTITIES.includes(name)) return make("td", { class: `quantity ${name}` }, content ? content[1] : "");
+      if (quantities.includes(name)) return make("td", { class: `quantity ${name}` }, content ? content[1] : "");
       return make("td", { class: name }, content);
     };
     const line = (index) => {
@@ -176,13 +177,17 @@
     const parts = [make("p", { class: "headline" }, known.headline)];
     if (known.reason) parts.push(make("pre", {}, known.reason));
     if (known.findings) {
-      const news = known.findings.filter((finding) => finding[0] !== "holds" || finding[4]);
+      const news = known.findings.filter((finding) => finding[0] !== "holds" || finding[4] || finding[1].endsWith(" baseline"));
       const others = known.findings.filter((finding) => !news.includes(finding));
       if (news.length) parts.push(rules(news));
       if (others.length) {
         const summary = make("summary", {}, `${others.length} ${news.length ? "more rules hold" : "rules hold"}`);
         parts.push(make("details", {}, summary, rules(others)));
       }
+    }
+    if (known.comparisons) {
+      const head = ["Beside", "Compared", "Median", "Of"];
+      parts.push(make("h4", {}, "Baselines"), table(head, known.comparisons));
     }
     if (known.attempts) parts.push(make("h4", {}, "Attempts"), table(["", "Ending", "Measured", "Why"], known.attempts));
     const charts = make("div", { class: "charts" });
