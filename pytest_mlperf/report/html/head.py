@@ -54,14 +54,17 @@ def _answer(conformance: Conformance) -> str:
 
 def _machines(machines: Sequence[Machine], records: Iterable[Record]) -> str:
     ran = [record.case for record in records if record.folder]
-    systems = dict.fromkeys((case.sku, case.round) for case in ran)
+    systems: dict[str, dict[str, None]] = {}
+    for case in ran:
+        systems.setdefault(case.round, {})[case.sku] = None
     rows = "".join(
         f"<tr><th>Machine</th><td><b>{escape(machine.host)}</b>: {escape(', '.join(machine.hardware))}; "
         f"{escape(machine.started_at)}{_word(machine, machines)}</td></tr>"
         for machine in machines
     )
     rows += "".join(
-        f"<tr><th>SKU</th><td><b>{escape(sku)}</b>, round {escape(name)}</td></tr>" for sku, name in systems
+        f"<tr><th>SKU</th><td><b>{escape(', '.join(skus))}</b>; round {escape(name)}</td></tr>"
+        for name, skus in systems.items()
     )
     return f'<table class="facts">{rows}</table>'
 
