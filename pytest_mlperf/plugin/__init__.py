@@ -70,6 +70,12 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "help": "where NVIDIA's harness of a round is: a checkout of inference_results_<ROUND>, or its "
         "closed/NVIDIA; may be given for several rounds (models and data: see MLPERF_SCRATCH_PATH)",
     },
+    "--mlperf-metrics": {
+        "action": "append",
+        "choices": ("parquet", "prometheus", "opentelemetry"),
+        "help": "write the metrics also as metrics.parquet or metrics.prom, or send them to where the OTEL_* "
+        "variables say (repeatable)",
+    },
     "--mlperf-history": {
         "metavar": "FILE|URL",
         "help": "keep the records of all sessions in this SQLite file, or at this URL of PostgreSQL "

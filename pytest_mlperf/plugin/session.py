@@ -21,13 +21,12 @@ from pytest_mlperf.matrix import Case
 from pytest_mlperf.packing import AT_ONCE, Need
 from pytest_mlperf.pipeline import has_host_alone, left_record
 from pytest_mlperf.placement.leases import check_folder
-from pytest_mlperf.plugin import exporting, output, remembering
+from pytest_mlperf.plugin import exporting, measuring, output, remembering
 from pytest_mlperf.plugin.nodeids import case_id
 from pytest_mlperf.plugin.planning import write_plan
 from pytest_mlperf.plugin.suite import Suite, suite_of
 from pytest_mlperf.plugin.telling import TOLD, summarise
 from pytest_mlperf.record import CASES, PublishedCase, Record, from_json
-from pytest_mlperf.report import metrics
 from pytest_mlperf.report.conformance import Conformance, add_up
 from pytest_mlperf.report.machine import Machine, hardware
 from pytest_mlperf.report.records import RecordFile
@@ -91,6 +90,7 @@ class Session:
         if self.file is None:
             self._check_leases()
             process.reap()
+            measuring.begin(self.config)
             folder = output.make(self.config)
             remembering.begin(self.config, folder)
             resume = self.suite.resume
@@ -172,7 +172,7 @@ class Session:
         self._add(*self._remaining())
         self.conformance = add_up(self.records.values())
         self.file.close(self.conformance)
-        metrics.write(output.folder(self.config), self.records.values())
+        measuring.end(self.config, self.file, self.conformance, self.records.values())
         exporting.end(self.config, self.suite, self.records.values())
         remembering.end(self.config)
         if session.exitstatus != pytest.ExitCode.OK:
@@ -238,7 +238,7 @@ class Session:
         if not self._executed():
             write("no case was executed")
         write(f"results: {output.shown(self.config)}")
-        for line in remembering.told(self.config):
+        for line in (*measuring.told(self.config), *remembering.told(self.config)):
             write(line)
 
     def _resumed(self) -> Iterator[str]:

@@ -35,13 +35,14 @@ class RecordFile:
         goes_on: the folder of the session that this one goes on with
         """
         self._stream: IO[str] = (folder / RECORDS).open("x", encoding="utf-8")
+        self.session, self.host, self.started_at = str(uuid.uuid4()), platform.node(), started_at
         self._write(
             {
                 "header": {
                     "format": FORMAT,
                     "pytest_mlperf": __version__,
-                    "session": str(uuid.uuid4()),
-                    "host": platform.node(),
+                    "session": self.session,
+                    "host": self.host,
                     "started_at": started_at,
                     "inventory": inventory,
                     "goes_on": os.path.relpath(goes_on, folder) if goes_on else None,

@@ -11,6 +11,7 @@ from pytest_mlperf.report.metrics import COLUMNS, FILE, conformance, rows, write
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pytest_mlperf.record import Record
     from tests.unit.conftest import MakeCase, MakeRecord
 
 NAME = "A2x2_TRT-custom_k_99_MaxP-Offline"
@@ -22,10 +23,14 @@ ACCURACY = {
 }
 
 
+def texts(record: Record) -> list[tuple[str, str, str]]:
+    return [(row.name, row.text, row.unit) for row in rows(record)]
+
+
 @pytest.mark.parametrize(("ending", "value"), [("pass", "1.0"), ("fail", "0.0")])
 def test_a_performance_run_is_valid_or_not(ending: str, value: str, make_record: MakeRecord) -> None:
     record = make_record(ending=ending, measurements=(QPS,))
-    assert list(rows(record)) == [
+    assert texts(record) == [
         (f"{NAME}-PerformanceMode", value, "VALID/INVALID"),
         (f"{NAME}-result_samples_per_second", "1234.6", "samples/s"),
     ]
@@ -43,7 +48,7 @@ def test_an_accuracy_run_passes_or_fails(
             Measurement(name="ThresholdValue", value=89.96526, unit="%"),
         ),
     )
-    assert list(rows(record)) == [
+    assert texts(record) == [
         (f"{NAME}-AccuracyMode", value, "PASS/FAIL"),
         (f"{NAME}-AccuracyValue", "90.874", "%"),
         (f"{NAME}-ThresholdValue", "89.9653", "%"),
