@@ -1,7 +1,7 @@
 """The metrics of a session as series in base units: what Prometheus and OpenTelemetry keep.
 
-What a series is of stands in its labels, never in its name, and no label changes from session to session
-but for the attempt's number: a dashboard sees one line a case.
+What a series is of stands in its labels, never in its name, and nothing of a single session does: a dashboard
+sees one line a case, and another where something else must be said beside it (`smoke (shortened)`).
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def _point(row: Row) -> Point:
 
 
 def _identity(case: Case | PublishedCase, labels: Iterable[str]) -> dict[str, str]:
-    """Return what a case is; of what must be said beside it, the words that are the same in every session."""
+    """Return what a case is, and what must be said beside its result, in a word or two each."""
     said = ", ".join(label.partition(":")[0] for label in labels)
     return {
         "case": case.id,
