@@ -76,7 +76,7 @@ def _writer(name: str) -> Write:
 
 
 def end(config: pytest.Config, file: RecordFile, conformance: Conformance, records: Iterable[Record]) -> None:
-    """Write the metrics in each format; where one cannot be written, that is told and changes nothing else."""
+    """Write the metrics in each format; one that cannot be written is told, and changes nothing else."""
     results = metrics.Results(
         session=file.session,
         host=file.host,

@@ -27,6 +27,7 @@ from pytest_mlperf.plugin.nodeids import is_of_matrix
 from pytest_mlperf.plugin.telling import RECORD, tell
 from pytest_mlperf.record import PublishedCase
 from pytest_mlperf.replay import Replay
+from pytest_mlperf.report.explanation import summary
 from pytest_mlperf.resume import Resume
 
 if TYPE_CHECKING:
@@ -193,6 +194,12 @@ class Suite:
 
         return Standards(held=held, recall=Recollection(history=history))
 
+    @cached_property
+    def told_in_junit(self) -> bool:
+        """Whether JUnit XML is written, with the output of tests."""
+        asked = self.config.getoption("xmlpath", None)
+        return bool(asked) and self.config.getini("junit_logging") in ("system-out", "out-err", "all")
+
     def parameters(self) -> Iterator[Any]:
         """Give the kept cases as parameters, each with its id and its markers."""
         marks: dict[str, pytest.MarkDecorator] = {}
@@ -259,10 +266,15 @@ class SuiteHooks:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Send the record with the report of the phase that ran the case; it survives xdist."""
+        """Send the record with the report of the phase that ran the case; it survives xdist.
+
+        JUnit takes the output of a test from its last report: there stands what is to be said of the record.
+        """
         report = yield
         if call.when == "setup" and RECORD in item.stash:
             vars(report)["mlperf_record"] = item.stash[RECORD]
+        if call.when == "teardown" and RECORD in item.stash and self.suite.told_in_junit:
+            report.sections.append(("Captured stdout", f"{summary(item.stash[RECORD])}\n"))
         return report
 
     @pytest.hookimpl(wrapper=True)

@@ -16,9 +16,32 @@ if TYPE_CHECKING:
     from pytest_mlperf.verdict import Finding
 
 
+MOST_LINES = 200
+MOST_CHARACTERS = 2000
+"""How much is said of one case, and in a line: readers of JUnit take no file of any size."""
+
+
 def explain(record: Record) -> str:
     """Return the block: verdict, what was measured, and for each broken rule expected, observed and file."""
-    return "\n".join(_lines(record))
+    lines = list(_lines(record))
+    left_out = len(lines) - MOST_LINES
+    more = [f"  {left_out} more lines are left out here: they stand in records.jsonl"] if left_out > 0 else []
+    return "\n".join([*map(shortened, lines[:MOST_LINES]), *more])
+
+
+def shortened(line: str) -> str:
+    """Return a line, or its beginning where it is too long."""
+    return line if len(line) <= MOST_CHARACTERS else f"{line[:MOST_CHARACTERS]}..."
+
+
+def summary(record: Record) -> str:
+    """Return the block of a record that did not pass; a line of one that did, with its tightest margin."""
+    if record.ending != "pass":
+        return explain(record)
+    near = tightest(record.findings)
+    margin = f"; tightest margin: {near.rule}, {near.margin}" if near else ""
+    labels = f" ({'; '.join(record.labels)})" if record.labels else ""
+    return shortened(f"{record.case.id}: {headline(record)}{labels}{margin}")
 
 
 def headline(record: Record) -> str:

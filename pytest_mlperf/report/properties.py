@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.report.comparisons import told
+from pytest_mlperf.report.explanation import shortened
 from pytest_mlperf.report.metrics import conformance, verdict_row
 from pytest_mlperf.units import format_number
 from pytest_mlperf.verdict import tightest
@@ -22,6 +23,11 @@ def properties(record: Record) -> Iterator[tuple[str, str]]:
     `metric`, `value` and `unit` are of the verdict, as in `metrics.csv`; a measurement stands under its own
     name, with its unit behind the value. Without a verdict there is no value.
     """
+    for name, text in _properties(record):
+        yield shortened(name), shortened(text)
+
+
+def _properties(record: Record) -> Iterator[tuple[str, str]]:
     case = record.case
     yield "metric", case.metric_name
     for _, value, unit in verdict_row(record, record.ending):
