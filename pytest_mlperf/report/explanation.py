@@ -69,9 +69,8 @@ def nearest(records: Iterable[Record]) -> str | None:
 
 
 def _lines(record: Record) -> Iterator[str]:
-    case = record.case
     labels = f" ({'; '.join(record.labels)})" if record.labels else ""
-    yield f"{case.id}: {record.verdict or record.ending}{labels}"
+    yield f"{record.case.id}: {headline(record)}{labels}"
     if record.reason and (record.ending == "error" or not record.findings):
         for line in record.reason.splitlines():
             yield f"  {line}"

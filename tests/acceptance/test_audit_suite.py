@@ -102,7 +102,7 @@ def test_what_is_wrong_fails_and_says_why(audit: Audit, pytester: pytest.Pyteste
         [
             f"resnet-{NAME}-Offline-PerformanceMode: error",
             "  closed/Acme/*/Offline/performance/run_1/mlperf_log_detail.txt*: *",
-            f"resnet-{NAME}-Server-PerformanceMode: INVALID",
+            f"resnet-{NAME}-Server-PerformanceMode: INVALID, 123.5 samples/s",
             "  performance_samples",
             "    expected: >= 1024",
             "    observed: 1",

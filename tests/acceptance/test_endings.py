@@ -83,7 +83,7 @@ def test_failing_items_show_constraint_expected_observed_file_and_advice(
 
     result.stdout.fnmatch_lines_random(
         [
-            "bad-CPU_SCRIPT-scripted_k_99_MaxP-Offline-PerformanceMode: INVALID (shortened: *)",
+            "bad-CPU_SCRIPT-scripted_k_99_MaxP-Offline-PerformanceMode: INVALID, 1234.5 samples/s (short*)",
             "  result_validity",
             "    expected: VALID",
             "    observed: INVALID",
@@ -91,7 +91,7 @@ def test_failing_items_show_constraint_expected_observed_file_and_advice(
             "    LoadGen recommends: Increase expected QPS so the loadgen pre-generates a larger query.",
             "  Min duration satisfied",
             "    expected: >= 600000 ms",
-            "bad-CPU_SCRIPT-scripted_k_99_MaxP-Offline-AccuracyMode: FAIL (shortened: not submission-valid)",
+            "bad-CPU_SCRIPT-scripted_k_99_MaxP-Offline-AccuracyMode: FAIL, 80.5 % (shortened: not *)",
             "    expected: >= 89.1 % (99 % of the FP32 reference 90 %)",
             "    observed: 80.5 %",
         ]

@@ -9,7 +9,7 @@ import pytest
 from pytest_mlperf.errors import Place
 from pytest_mlperf.matrix import Settings
 from pytest_mlperf.record import Measurement
-from pytest_mlperf.report.explanation import explain, headline, nearest
+from pytest_mlperf.report.explanation import MOST_CHARACTERS, MOST_LINES, explain, headline, nearest, summary
 from pytest_mlperf.verdict import Finding, Margin
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def lines(text: str) -> str:
 def test_a_passed_case(make_record: MakeRecord) -> None:
     record = make_record(findings=(HOLDS,), measurements=(QPS,))
     assert explain(record) == lines(f"""
-        {ID}: VALID
+        {ID}: VALID, 1234.5 samples/s
           result_samples_per_second: 1234.5 samples/s
           logs: cases/{ID}
     """)
@@ -50,7 +50,7 @@ def test_a_failed_case_says_what_was_expected_and_observed_of_each_broken_rule(
         ending="fail", reason="not shown", findings=(HOLDS, BROKEN, PLAIN), measurements=(QPS,)
     )
     assert explain(record) == lines(f"""
-        {ID}: INVALID
+        {ID}: INVALID, 1234.5 samples/s
           result_validity
             expected: VALID
             observed: INVALID
@@ -160,3 +160,22 @@ def test_the_headline(words: str, make_record: MakeRecord, make_case: MakeCase) 
     ending, mode, measurements = HEADLINES[words]
     record = make_record(case=make_case(mode=mode), ending=ending, measurements=measurements)
     assert headline(record) == words
+
+
+def test_a_case_says_no_more_than_readers_take(make_record: MakeRecord) -> None:
+    findings = tuple(replace(PLAIN, observed="x" * 5000) for _ in range(100))
+    text = explain(make_record(ending="fail", findings=findings, folder="here"))
+    said = text.splitlines()
+    assert said[-1] == "  202 more lines are left out here: they stand in records.jsonl"
+    assert len(said) == MOST_LINES + 1
+    assert max(map(len, said)) == MOST_CHARACTERS + len("...")
+
+
+def test_the_summary_of_a_passed_case_is_a_line_with_its_tightest_margin(make_record: MakeRecord) -> None:
+    record = make_record(findings=(NEAR,), measurements=(QPS,))
+    assert summary(record) == f"{ID}: VALID, 1234.5 samples/s; tightest margin: {NEAR.rule}, {NEAR.margin}"
+
+
+def test_the_summary_of_any_other_case_is_its_explanation(make_record: MakeRecord) -> None:
+    record = make_record(ending="fail", findings=(PLAIN,))
+    assert summary(record) == explain(record)
