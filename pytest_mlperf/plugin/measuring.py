@@ -94,7 +94,7 @@ def end(config: pytest.Config, file: RecordFile, conformance: Conformance, recor
 def _failure(write: Write, folder: Path, results: Results) -> Iterator[str]:
     try:
         write(folder, results)
-    except (HostError, OSError) as error:
+    except (HostError, OSError, UnicodeError) as error:
         yield str(error)
 
 

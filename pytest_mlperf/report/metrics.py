@@ -82,7 +82,7 @@ class Results:
 
 def write(folder: Path, records: Iterable[Record]) -> None:
     """Write the metrics of all records that have a verdict."""
-    with (folder / FILE).open("w", encoding="utf-8", newline="") as stream:
+    with (folder / FILE).open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(COLUMNS)
         for record in records:
