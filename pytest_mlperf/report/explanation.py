@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.verdict import Finding
 
 
-MOST_LINES = 200
+MOST_LINES = 100
 MOST_CHARACTERS = 2000
 """How much is said of one case, and in a line: readers of JUnit take no file of any size."""
 

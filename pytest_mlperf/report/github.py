@@ -1,7 +1,8 @@
 """What GitHub Actions shows of a session: a page for the step, and annotations.
 
 Sources: GitHub's documentation, "Workflow commands for GitHub Actions" (escaping, GITHUB_STEP_SUMMARY of at
-most 1 MiB a step) and "Limits" of annotations (10 errors a step).
+most 1 MiB a step) and "Limits" of annotations (10 errors a step); its REST API, "Check runs" (64 KB of text
+in an annotation).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections import Counter
 from html import escape
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.report.explanation import explain, headline, nearest
+from pytest_mlperf.report.explanation import explain, headline, nearest, shortened
 from pytest_mlperf.verdict import tightest
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 MOST_BYTES = 1 << 19
 """Half of what GitHub takes: other commands of the step may say something, too."""
 MOST_ANNOTATIONS = 10
+MOST_CHARACTERS = 16_000
+"""Of an annotation: 64 KB, if each takes four bytes."""
 
 _MARKS = {ord(character): f"&#{ord(character)};" for character in "\\`*_[]|~@"}
 _ENDINGS = ("fail", "error", "pass")
@@ -36,7 +39,7 @@ def page(conformance: Conformance, records: Sequence[Record]) -> str:
     near = nearest(records)
     if near:
         lines += [_cell(near), ""]
-    others = Counter((r.ending, r.reason or "") for r in records if r.ending not in _ENDINGS)
+    others = Counter((r.ending, shortened(r.reason or "")) for r in records if r.ending not in _ENDINGS)
     lines += [f"- {count} {ending}: {_cell(reason)}" for (ending, reason), count in others.items()]
     ran = [record for ending in _ENDINGS for record in records if record.ending == ending]
     if ran:
@@ -49,7 +52,7 @@ def commands(records: Iterable[Record]) -> Iterator[str]:
     bad = [r for r in records if r.ending in ("fail", "error") and not r.expected_failure]
     shown = bad if len(bad) <= MOST_ANNOTATIONS else bad[: MOST_ANNOTATIONS - 1]
     for record in shown:
-        yield _error(record.case.id, explain(record))
+        yield _error(record.case.id, explain(record)[:MOST_CHARACTERS])
     if len(shown) < len(bad):
         yield _error("MLPerf", f"and {len(bad) - len(shown)} more cases that did not pass: see the summary")
 
@@ -57,7 +60,7 @@ def commands(records: Iterable[Record]) -> Iterator[str]:
 def _row(record: Record) -> str:
     near = tightest(record.findings) if record.ending == "pass" else None
     verdict = "; ".join([headline(record), *record.short_labels])
-    cells = (record.case.id, verdict, str(near.margin) if near else "", record.reason or "")
+    cells = (record.case.id, verdict, str(near.margin) if near else "", shortened(record.reason or ""))
     return f"| {' | '.join(map(_cell, cells))} |"
 
 

@@ -166,7 +166,7 @@ def test_a_case_says_no_more_than_readers_take(make_record: MakeRecord) -> None:
     findings = tuple(replace(PLAIN, observed="x" * 5000) for _ in range(100))
     text = explain(make_record(ending="fail", findings=findings, folder="here"))
     said = text.splitlines()
-    assert said[-1] == "  202 more lines are left out here: they stand in records.jsonl"
+    assert said[-1] == "  302 more lines are left out here: they stand in records.jsonl"
     assert len(said) == MOST_LINES + 1
     assert max(map(len, said)) == MOST_CHARACTERS + len("...")
 

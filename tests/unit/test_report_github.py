@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.report.conformance import add_up
-from pytest_mlperf.report.github import MOST_ANNOTATIONS, MOST_BYTES, commands, page
+from pytest_mlperf.report.github import MOST_ANNOTATIONS, MOST_BYTES, MOST_CHARACTERS, commands, page
 
 if TYPE_CHECKING:
     from tests.unit.conftest import MakeRecord
@@ -41,6 +41,14 @@ def test_no_more_is_said_than_github_takes(make_record: MakeRecord) -> None:
     assert len(said) == MOST_ANNOTATIONS
     assert said[-1] == "::error title=MLPerf::and 1991 more cases that did not pass: see the summary"
     assert len(list(commands(records[:MOST_ANNOTATIONS]))) == MOST_ANNOTATIONS
+
+
+def test_one_case_takes_no_more_than_its_share(make_record: MakeRecord) -> None:
+    records = [make_record(ending="error", reason="\n".join(["x" * 100_000] * 50)) for _ in range(2)]
+    rows = [line for line in page(add_up(records), records).splitlines() if line.startswith("| ")]
+    assert len(rows) == 1 + 2
+    for command in commands(records):
+        assert MOST_CHARACTERS < len(command) < MOST_CHARACTERS + 1000
 
 
 def test_a_failure_that_is_expected_is_no_annotation(make_record: MakeRecord) -> None:
