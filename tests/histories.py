@@ -6,22 +6,22 @@ import os
 import uuid
 from typing import TYPE_CHECKING
 
+# Imported here: a test with `pytester` forgets what it was the first to import, and then there are two of it.
+import psycopg  # noqa: F401
 import pytest
+from sqlalchemy import create_engine, make_url, text
 
+from pytest_mlperf.history.store import History, open_history
 from tests.containers import needed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pytest_mlperf.history.store import History
-
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Give a database of its own: a file, or a new one in the server."""
-    from sqlalchemy import create_engine, make_url, text  # noqa: PLC0415  only for tests of histories
-
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/history.sqlite"
         return
@@ -39,6 +39,4 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def history(url: str) -> History:
-    from pytest_mlperf.history.store import open_history  # noqa: PLC0415  only for tests of histories
-
     return open_history(url)

@@ -44,8 +44,15 @@ def expected(tree: Tree) -> dict[str, Record]:
     return inline(PublishedTree(tree, output=tree.path.parent))
 
 
-def helpers() -> set[int]:
-    """Return the processes of this one that judge."""
+@pytest.fixture
+def helpers() -> Callable[[], set[int]]:
+    """Return what tells the processes of this test that judge."""
+    before = children()
+    return lambda: children() - before
+
+
+def children() -> set[int]:
+    """Return the processes of this one that judge, or have judged: what has ended has no command any more."""
     found = set()
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -53,7 +60,7 @@ def helpers() -> set[int]:
             command = (folder / "cmdline").read_text()
         except (OSError, IndexError):
             continue
-        if parent == os.getpid() and MODULE in command:
+        if parent == os.getpid() and (MODULE in command or not command):
             found.add(int(folder.name))
     return found
 
@@ -66,22 +73,27 @@ def inline(published: PublishedTree) -> dict[str, Record]:
     return {case_id: untimed(published.record(case_id)) for case_id in published.cases}
 
 
+# In which order to ask for the first runs and the rest, and how many scenarios are then judged here.
+Order = tuple["Callable[[list[str], list[str]], list[str]]", int]
+
+
 @pytest.mark.parametrize(
-    ("asked", "judged_here"),
+    "order",
     [
-        pytest.param(lambda first, rest: [*first, *rest], 0, id="in the order that was said"),
-        pytest.param(lambda first, rest: [*first, *rest][::-1], 5, id="backwards"),
-        pytest.param(lambda _, rest: rest, 0, id="without the first"),
-        pytest.param(lambda first, rest: [*rest, *first], 2, id="the first at last"),
+        pytest.param((lambda first, rest: [*first, *rest], 0), id="in the order that was said"),
+        pytest.param((lambda first, rest: [*first, *rest][::-1], 5), id="backwards"),
+        pytest.param((lambda _, rest: rest, 0), id="without the first"),
+        pytest.param((lambda first, rest: [*rest, *first], 2), id="the first at last"),
     ],
 )
 def test_records_are_those_that_are_judged_here(
     published: PublishedTree,
     expected: dict[str, Record],
-    asked: Callable[[list[str], list[str]], list[str]],
-    judged_here: int,
+    order: Order,
+    helpers: Callable[[], set[int]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    asked, judged_here = order
     here = Mock(wraps=judge)
     monkeypatch.setattr("pytest_mlperf.submission.published.judge", here)
     first = [case_id for case_id, case in published.cases.items() if case.benchmark == "bert-99"]
@@ -99,7 +111,7 @@ def test_records_are_those_that_are_judged_here(
 
 
 def test_what_a_killed_process_owes_is_judged_here(
-    published: PublishedTree, expected: dict[str, Record]
+    published: PublishedTree, expected: dict[str, Record], helpers: Callable[[], set[int]]
 ) -> None:
     with closing(published):
         published.judge_ahead(published.cases)
