@@ -6,13 +6,11 @@ import contextlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.util.exc import CommandError
-from sqlalchemy import create_engine, event, exc, insert, select, text, update
+from sqlalchemy import create_engine, event, exc, insert, inspect, select, text, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
@@ -78,10 +76,6 @@ class History:
         except exc.SQLAlchemyError as error:
             why = getattr(error, "orig", None) or error
             raise HostError(f"history {self}: {str(why).partition(chr(10))[0]}") from error
-        except CommandError as error:
-            raise HostError(
-                f"history {self}: {error}", hint="was it written by a newer pytest-mlperf?"
-            ) from error
 
     @cached_property
     def _engine(self) -> Engine:
@@ -91,12 +85,30 @@ class History:
             event.listen(engine, "connect", _leave_transactions_to_us)
             event.listen(engine, "begin", _begin_to_write)
         with _alone(engine) as connection:
-            _migrate(connection)
+            if _version(connection) != newest_version():
+                self._migrate(connection)
         return engine
+
+    def _migrate(self, connection: Connection) -> None:
+        from alembic import command  # noqa: PLC0415  heavy, and rarely needed
+        from alembic.config import Config  # noqa: PLC0415  see above
+        from alembic.util.exc import CommandError  # noqa: PLC0415  see above
+
+        config = Config()
+        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+        config.attributes["connection"] = connection
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise HostError(
+                f"history {self}: {error}", hint="was it written by a newer pytest-mlperf?"
+            ) from error
 
 
 def open_history(url: str) -> History:
-    """Return the history at a URL. Raises ConfigurationError; ModuleNotFoundError without its driver."""
+    """Return the history at a URL. Raises ConfigurationError; ModuleNotFoundError without what it needs."""
+    if find_spec("alembic") is None:
+        raise ModuleNotFoundError("No module named 'alembic'", name="alembic")
     try:
         dialect = make_url(url).get_dialect()
     except (exc.ArgumentError, exc.NoSuchModuleError) as error:
@@ -129,11 +141,17 @@ def _begin_to_write(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _migrate(connection: Connection) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+def _version(connection: Connection) -> str | None:
+    """Return the version of the tables, None where there are none."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    version: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return version
+
+
+def newest_version() -> str:
+    """Return the version that the migrations lead to: `versions/v1.py` leads to 1."""
+    return str(max(int(path.stem[1:]) for path in (_MIGRATIONS / "versions").glob("v*.py")))
 
 
 def _session(past: Past) -> Row:

@@ -242,9 +242,10 @@ def test_what_cannot_be_is_refused(session: Session, options: tuple[str, ...], s
     result.stderr.fnmatch_lines([f"*{said}"])
 
 
-def test_a_missing_package_is_named(session: Session) -> None:
+@pytest.mark.parametrize("package", ["sqlalchemy", "alembic"])
+def test_a_missing_package_is_named(session: Session, package: str) -> None:
     with (session.pytester.path / "conftest.py").open("a") as stream:
-        stream.write("\nsys.modules['sqlalchemy'] = None\n")
+        stream.write(f"\nsys.modules['{package}'] = None\n")
     result = session.run(*HISTORY)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*found no module sqlalchemy (pip install 'pytest-mlperf?history?'*"])
+    result.stderr.fnmatch_lines([f"*found no module {package} (pip install 'pytest-mlperf?history?'*"])

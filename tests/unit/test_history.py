@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import func, select, text
 
 from pytest_mlperf.errors import ConfigurationError, HostError
 from pytest_mlperf.executor.stages import Step
+from pytest_mlperf.history import migrations
 from pytest_mlperf.history.past import Past
 from pytest_mlperf.history.rates import Rate, rates, table
-from pytest_mlperf.history.store import open_history
+from pytest_mlperf.history.store import newest_version, open_history
 from pytest_mlperf.history.tables import FINDINGS, METADATA, METRICS, RECORDS, RUNS, SESSIONS
 from pytest_mlperf.record import Attempt, Measurement
 from pytest_mlperf.verdict import Finding
@@ -38,7 +40,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from pytest_mlperf.history.past import read
-from pytest_mlperf.history.store import open_history
+from pytest_mlperf.history.store import newest_version, open_history
 
 url, folder, count = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 past = read(folder)
@@ -127,6 +129,10 @@ def test_any_text_goes_in(history: History, make_record: MakeRecord) -> None:
 def test_migrations_lead_to_the_tables(history: History) -> None:
     with history.transaction() as connection:
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+
+
+def test_the_newest_version_is_that_of_the_last_migration() -> None:
+    assert ScriptDirectory(migrations.__path__[0]).get_current_head() == newest_version()
 
 
 def test_a_history_of_a_newer_version_is_left_alone(history: History, make_record: MakeRecord) -> None:
