@@ -117,3 +117,20 @@ def test_unused_plugin_imports_nothing_heavy(pytester: pytest.Pytester) -> None:
     pytester.runpytest_subprocess("-p", "no:xdist", "-p", "no:html", "-p", "no:metadata").assert_outcomes(
         passed=1
     )
+
+
+def test_a_session_imports_nothing_that_it_is_not_asked_for(session: Session) -> None:
+    session.pytester.makepyfile(
+        test_with_it="""
+        import sys
+
+        RARE = ("pytest_mlperf.submission", "pytest_mlperf.history", "sqlalchemy", "alembic")
+
+        def test_with_it():
+            assert not [name for name in sys.modules if name.startswith(RARE)]
+        """
+    )
+
+    result = session.run("-k", "good and not A2x2 or with_it", "--mlperf-output", "out")
+
+    result.assert_outcomes(passed=3)
