@@ -22,10 +22,16 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from prometheus_client.parser import text_string_to_metric_families
 from pyarrow import parquet
 
+from pytest_mlperf.errors import HostError
+from pytest_mlperf.record import from_json
+from pytest_mlperf.report import opentelemetry
+from pytest_mlperf.report.conformance import add_up
+from pytest_mlperf.report.metrics import Results
 from tests.containers import needed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from sessions import Session
 
@@ -316,6 +322,36 @@ def test_what_a_collector_refuses_is_said(session: Session, monkeypatch: pytest.
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
         result = session.run("--mlperf-output=out", "--mlperf-metrics=opentelemetry", "-k", "good and CPU")
     result.stdout.fnmatch_lines(["--mlperf-metrics opentelemetry: the metrics were not taken: *401*"])
+
+
+def test_many_metrics_go_in_several_requests_until_one_is_refused(
+    session: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    session.run("--mlperf-output=out", "-k", "good and CPU")
+    records = tuple(from_json(line["record"]) for line in session.lines() if "record" in line)
+    many = Results(
+        session="s",
+        host="h",
+        started_at="2026-01-02T03:04:05+00:00",
+        conformance=add_up(records),
+        records=records * 700,
+    )
+    asked = opentelemetry.Settings(to_collector=True, to_file=False)
+    with collector() as receiver:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
+        opentelemetry.write(tmp_path, many, asked)
+    sizes = [
+        sum(len(m.gauge.data_points) for m in r.resource_metrics[0].scope_metrics[0].metrics)
+        for r in receiver.requests
+    ]
+    # Two cases with a verdict each, their runs, three values of accuracy and one of performance.
+    assert sum(sizes) == 7 + 700 * (2 + 2 + 3 + 1)
+    assert max(sizes) == 2000
+    with collector(200, 400) as receiver:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
+        with pytest.raises(HostError, match="400"):
+            opentelemetry.write(tmp_path, many, asked)
+    assert len(receiver.requests) == 2
 
 
 def test_a_file_that_cannot_be_written_is_said(session: Session) -> None:
