@@ -85,7 +85,7 @@ def end(config: pytest.Config, file: RecordFile, conformance: Conformance, recor
         records=tuple(records),
     )
     folder = output.folder(config)
-    metrics.write(folder, results.records)
+    metrics.write(folder, [results])
     measuring = config.stash[_STASH]
     for name, write in measuring.writers.items():
         measuring.told.extend(f"--mlperf-metrics {name}: {why}" for why in _failure(write, folder, results))

@@ -15,14 +15,15 @@ from pytest_mlperf.errors import EvidenceError
 from pytest_mlperf.hardware import Inventory
 from pytest_mlperf.history import past
 from pytest_mlperf.plugin import output
-from pytest_mlperf.plugin.telling import TOLD, check, summarise, tell
+from pytest_mlperf.plugin.telling import TOLD, check, summarise, tell, tell_junit
 from pytest_mlperf.record import RECORDS
 from pytest_mlperf.report import metrics
 from pytest_mlperf.report.conformance import add_up
 from pytest_mlperf.report.machine import Machine, hardware
+from pytest_mlperf.report.metrics import Results
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Generator, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from pytest_mlperf.history.past import Past
@@ -132,6 +133,16 @@ class Merging:
         collector: RecordsFile = RecordsFile.from_parent(parent, path=file_path)
         return collector
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Tell JUnit of a record, as where it was run."""
+        report = yield
+        if call.when == "teardown":
+            tell_junit(item, report)
+        return report
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Add up the records, and write their metrics."""
@@ -139,9 +150,20 @@ class Merging:
             return
         ended = all(one.conformance for one in self.sessions.values())
         self.conformance = add_up(self.records.values(), ended=ended)
-        metrics.write(output.make(self.config), self.records.values())
+        metrics.write(output.make(self.config), self._results())
         if session.exitstatus == pytest.ExitCode.OK and not ended:
             session.exitstatus = int(pytest.ExitCode.TESTS_FAILED)
+
+    def _results(self) -> Iterator[Results]:
+        for folder, session in self.sessions.items():
+            records = self.records_of(folder)
+            yield Results(
+                session=session.id,
+                host=session.host,
+                started_at=session.started_at,
+                conformance=add_up(records, ended=session.conformance is not None),
+                records=records,
+            )
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say what the sessions say about their machines."""
@@ -163,6 +185,10 @@ _NAME = "pytest_mlperf.merging"
 
 def begin(config: pytest.Config) -> None:
     """Collect the records of the folders that are named, and nothing else. Raises UsageError."""
+    if config.getoption("mlperf_metrics"):
+        raise pytest.UsageError(
+            "--mlperf-merge: found --mlperf-metrics too, allowed: metrics.csv, which is written"
+        )
     folders: list[Path] = []
     for name in config.getoption("mlperf_merge"):
         found = past.below((config.invocation_params.dir / name).resolve())

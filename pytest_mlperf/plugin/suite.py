@@ -24,10 +24,9 @@ from pytest_mlperf.plugin.ending import Ending
 from pytest_mlperf.plugin.live import Live
 from pytest_mlperf.plugin.markers import OURS
 from pytest_mlperf.plugin.nodeids import is_of_matrix
-from pytest_mlperf.plugin.telling import RECORD, tell
+from pytest_mlperf.plugin.telling import RECORD, tell, tell_junit
 from pytest_mlperf.record import PublishedCase
 from pytest_mlperf.replay import Replay
-from pytest_mlperf.report.explanation import summary
 from pytest_mlperf.resume import Resume
 
 if TYPE_CHECKING:
@@ -194,12 +193,6 @@ class Suite:
 
         return Standards(held=held, recall=Recollection(history=history))
 
-    @cached_property
-    def told_in_junit(self) -> bool:
-        """Whether JUnit XML is written, with the output of tests."""
-        asked = self.config.getoption("xmlpath", None)
-        return bool(asked) and self.config.getini("junit_logging") in ("system-out", "out-err", "all")
-
     def parameters(self) -> Iterator[Any]:
         """Give the kept cases as parameters, each with its id and its markers."""
         marks: dict[str, pytest.MarkDecorator] = {}
@@ -273,8 +266,8 @@ class SuiteHooks:
         report = yield
         if call.when == "setup" and RECORD in item.stash:
             vars(report)["mlperf_record"] = item.stash[RECORD]
-        if call.when == "teardown" and RECORD in item.stash and self.suite.told_in_junit:
-            report.sections.append(("Captured stdout", f"{summary(item.stash[RECORD])}\n"))
+        if call.when == "teardown":
+            tell_junit(item, report)
         return report
 
     @pytest.hookimpl(wrapper=True)

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_mlperf.report import comparisons
 from pytest_mlperf.report.conformance import acceptance
-from pytest_mlperf.report.explanation import explain, nearest
+from pytest_mlperf.report.explanation import explain, nearest, summary
 from pytest_mlperf.report.properties import properties
 
 if TYPE_CHECKING:
@@ -59,6 +59,14 @@ def tell(item: pytest.Item, record: Record) -> Record:
     if record.ending == "error":
         pytest.fail(explain(record), pytrace=False)
     return record
+
+
+def tell_junit(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Put the record of an item in words into its last report, where JUnit XML has the output of tests."""
+    config = item.config
+    asked = config.getoption("xmlpath", None) and config.getini("junit_logging")
+    if asked in ("system-out", "out-err", "all") and RECORD in item.stash:
+        report.sections.append(("Captured stdout", f"{summary(item.stash[RECORD])}\n"))
 
 
 def check(record: Record) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.report.conformance import Conformance
 
 FILE = "metrics.csv"
-COLUMNS = ("Scenario", "Metric Name", "Value", "Unit", "SKU", "Round", "Conformance")
+COLUMNS = ("Scenario", "Metric Name", "Value", "Unit", "SKU", "Round", "Conformance", "Host")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,17 +80,18 @@ class Results:
             yield from rows(record)
 
 
-def write(folder: Path, records: Iterable[Record]) -> None:
-    """Write the metrics of all records that have a verdict."""
+def write(folder: Path, sessions: Iterable[Results]) -> None:
+    """Write the metrics of all records that have a verdict, of one session or of several."""
     with (folder / FILE).open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(COLUMNS)
-        for record in records:
-            for row in rows(record):
-                case = row.case
-                writer.writerow(
-                    (case.benchmark, row.name, row.text, row.unit, case.sku, case.round, row.conformance)
-                )
+        for results in sessions:
+            writer.writerows(_cells(row, results.host) for row in results.rows)
+
+
+def _cells(row: Row, host: str) -> tuple[str, ...]:
+    case = row.case
+    return (case.benchmark, row.name, row.text, row.unit, case.sku, case.round, row.conformance, host)
 
 
 def conformance(record: Record) -> str:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_mlperf.record import Measurement
-from pytest_mlperf.report.metrics import COLUMNS, FILE, conformance, rows, write
+from pytest_mlperf.report.conformance import add_up
+from pytest_mlperf.report.metrics import COLUMNS, FILE, Results, conformance, rows, write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,21 +78,27 @@ def test_a_shortened_run_is_said_to_be_so(make_record: MakeRecord, make_case: Ma
 
 def test_the_file_has_a_row_a_metric(tmp_path: Path, make_record: MakeRecord, make_case: MakeCase) -> None:
     smoke = make_case(conformance="smoke", benchmark='a, "b"', sku="CPU")
-    write(
-        tmp_path,
-        [
-            make_record(measurements=(QPS,)),
-            make_record(ending="dropped", folder=None),
-            make_record(case=smoke, ending="fail"),
-        ],
+    records = (
+        make_record(measurements=(QPS,)),
+        make_record(ending="dropped", folder=None),
+        make_record(case=smoke, ending="fail"),
     )
+    results = Results(
+        session="s",
+        host="node-7",
+        started_at="2026-11-30T08:00:00+00:00",
+        conformance=add_up(records),
+        records=records,
+    )
+    write(tmp_path, [results])
     text = (tmp_path / FILE).read_bytes().decode()
+    of_a2 = ("A2x2", "v2.0", "round", "node-7")
     assert FILE == "metrics.csv"
     assert "\r" not in text
     assert list(csv.reader(text.splitlines())) == [
         list(COLUMNS),
-        ["bert", f"{NAME}-PerformanceMode", "1.0", "VALID/INVALID", "A2x2", "v2.0", "round"],
-        ["bert", f"{NAME}-result_samples_per_second", "1234.6", "samples/s", "A2x2", "v2.0", "round"],
+        ["bert", f"{NAME}-PerformanceMode", "1.0", "VALID/INVALID", *of_a2],
+        ["bert", f"{NAME}-result_samples_per_second", "1234.6", "samples/s", *of_a2],
         [
             'a, "b"',
             f"{NAME}-PerformanceMode",
@@ -100,6 +107,7 @@ def test_the_file_has_a_row_a_metric(tmp_path: Path, make_record: MakeRecord, ma
             "CPU",
             "v2.0",
             "smoke (shortened: not submission-valid)",
+            "node-7",
         ],
     ]
 
@@ -107,4 +115,4 @@ def test_the_file_has_a_row_a_metric(tmp_path: Path, make_record: MakeRecord, ma
 def test_the_file_of_nothing_has_its_columns(tmp_path: Path) -> None:
     write(tmp_path, [])
     text = (tmp_path / FILE).read_text(encoding="utf-8")
-    assert text == "Scenario,Metric Name,Value,Unit,SKU,Round,Conformance\n"
+    assert text == "Scenario,Metric Name,Value,Unit,SKU,Round,Conformance,Host\n"
