@@ -69,7 +69,7 @@ def _record(
         ending=ending,
         reason=str(error) if error else "; ".join(broken) or None,
         findings=findings,
-        measurements=tuple(_measurements(result)),
+        measurements=tuple(dict.fromkeys(_measurements(result))),
         accepted=result.accepted,
     )
 

@@ -58,6 +58,22 @@ def resnet(**changes: Any) -> Submission:
     return Submission(round="v2.0", **changes)
 
 
+def test_metrics_of_published_results_are_those_of_cases(audit: Audit, pytester: pytest.Pytester) -> None:
+    resnet().write(pytester.path / "tree")
+    audit("--mlperf-metrics=prometheus", "--mlperf-metrics=parquet")
+    page = (pytester.path / "out/metrics.prom").read_text(encoding="utf-8").splitlines()
+    (line,) = (
+        line
+        for line in page
+        if "mlperf_throughput_samples_per_second{" in line and 'scenario="Offline"' in line
+    )
+    assert 'round="v2.0"' in line
+    assert 'conformance="official"' in line
+    assert line.endswith("} 123.5")
+    assert sum(line.startswith("mlperf_case_passed{") for line in page) == 14
+    assert (pytester.path / "out/metrics.parquet").exists()
+
+
 def test_what_reaches_every_limit_passes(audit: Audit, pytester: pytest.Pytester) -> None:
     resnet().write(pytester.path / "tree")
 

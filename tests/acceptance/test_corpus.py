@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,24 @@ def test_only_what_is_incomplete_was_rejected(round_name: str) -> None:
         broken = [str(ruling.finding) for ruling in result.rulings if not ruling.finding.satisfied]
         if not result.accepted and result.outcome == "invalid":
             assert all(f"no {INCOMPLETE[scenario]}" in finding for finding in broken)
+
+
+@pytest.mark.parametrize("round_name", ROUNDS)
+def test_no_value_of_a_run_is_told_twice(round_name: str, pytester: pytest.Pytester) -> None:
+    """Prometheus refuses a whole file for it."""
+    suite = Path(__file__).parents[2] / "suites" / "test_audit.py"
+    options = (
+        "-p",
+        "no:cacheprovider",
+        "-q",
+        "--tb=no",
+        "--no-summary",
+        f"--mlperf-results={CORPUS / round_name}",
+    )
+    pytester.runpytest_subprocess(
+        str(suite), *options, "--mlperf-output=out", "--mlperf-metrics=prometheus", timeout=300
+    )
+    page = (pytester.path / "out/metrics.prom").read_text(encoding="utf-8")
+    series = Counter(line.rpartition(" ")[0] for line in page.splitlines() if not line.startswith("#"))
+    assert series.total() > 100
+    assert [name for name, count in series.items() if count > 1] == []
