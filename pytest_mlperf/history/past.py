@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_mlperf.errors import EvidenceError, Place
 from pytest_mlperf.matrix import Case
-from pytest_mlperf.record import RECORDS, from_json, read_lines
+from pytest_mlperf.record import CASES, RECORD, RECORDS, from_json, read_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from pytest_mlperf.record import Record
@@ -49,14 +50,18 @@ def read(folder: Path) -> Past:
     try:
         lines = _objects(path)
         header = lines[0]["header"] if lines else {}
+        records = {record.case.id: record for record in _told(lines)}
+        conformance = lines[-1].get("footer", {}).get("conformance") if lines else None
+        if conformance is None:
+            records = {record.case.id: record for record in _left(folder)} | records
         return Past(
             id=header["session"],
             started_at=header["started_at"],
             host=header["host"],
             version=header["pytest_mlperf"],
             inventory=header["inventory"],
-            conformance=lines[-1].get("footer", {}).get("conformance"),
-            records=tuple(from_json(line["record"]) for line in lines if "record" in line),
+            conformance=conformance,
+            records=tuple(records.values()),
             goes_on=header.get("goes_on"),
         )
     except OSError as error:
@@ -75,6 +80,16 @@ def _objects(path: Path) -> list[dict[str, Any]]:
     if not all(isinstance(line, dict) for line in lines):
         raise ValueError("found a line that is no object, allowed: records of a session")
     return lines
+
+
+def _told(lines: list[dict[str, Any]]) -> Iterator[Record]:
+    return (from_json(line["record"]) for line in lines if "record" in line)
+
+
+def _left(folder: Path) -> Iterator[Record]:
+    """Give what stands in the folders of cases: a session may be killed before it has told of one."""
+    paths = sorted((folder / CASES).glob(f"*/{RECORD}"))
+    return (from_json(json.loads(path.read_text(encoding="utf-8"))) for path in paths)
 
 
 def below(folder: Path) -> list[Path]:

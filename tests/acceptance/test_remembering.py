@@ -85,6 +85,17 @@ def test_a_session_that_was_killed_is_remembered(session: Session) -> None:
     assert [(row[0], row[-1]) for row in rates(session)] == [("good", "2")]
 
 
+def test_a_record_that_was_never_told_is_remembered(session: Session) -> None:
+    """A worker may have left it in the folder of its case, and been killed with its session."""
+    session.pytester.mkdir("here")
+    session.run("-k", "good", "--mlperf-output", "killed")
+    path = session.pytester.path / "killed/records.jsonl"
+    header, first, *_ = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text(header + first, encoding="utf-8")
+    assert session.run("--mlperf-import", "killed", *HISTORY).ret == pytest.ExitCode.OK
+    assert [(row[0], row[-1]) for row in rates(session)] == [("good", "1"), ("good", "1")]
+
+
 def test_results_that_are_gone_are_said_once(session: Session) -> None:
     session.run(*HISTORY, "-k", "good", "--mlperf-output", "first")
     (session.pytester.path / "first/records.jsonl").unlink()
