@@ -19,7 +19,7 @@ from pytest_mlperf.harness.command import ByCommand
 from pytest_mlperf.harness.nvidia import Nvidia
 from pytest_mlperf.harness.onnxruntime import OnnxRuntime
 from pytest_mlperf.matrix import Vocabulary
-from pytest_mlperf.pipeline import COMMAND
+from pytest_mlperf.site import COMMAND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -3,161 +3,43 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 import uuid
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from pytest_mlperf.attempts import decide, holds, is_decided
-from pytest_mlperf.baselines import Standards
-from pytest_mlperf.errors import EvidenceError, HostError, MlperfError, Place, RunError
+from pytest_mlperf.attempts import decide, is_decided
+from pytest_mlperf.errors import HostError, MlperfError, Place, RunError
 from pytest_mlperf.evidence.locating import locate
-from pytest_mlperf.evidence.reading import read, read_trace
+from pytest_mlperf.evidence.reading import read
 from pytest_mlperf.executor import Terms, limit
 from pytest_mlperf.executor.stages import Runner, Step
-from pytest_mlperf.hardware.matching import differences, identify
+from pytest_mlperf.hardware.matching import differences
 from pytest_mlperf.matrix.privileges import combined
-from pytest_mlperf.placement import Placement, Unplaced, place
+from pytest_mlperf.measurements import measure, with_course
+from pytest_mlperf.placement import Placement, Unplaced
 from pytest_mlperf.placement.leases import Lease, Request, lease
 from pytest_mlperf.placement.visibility import environment
 from pytest_mlperf.record import CASES, RECORD, Measurement, Record, from_json
 from pytest_mlperf.replay import Logs
 from pytest_mlperf.verdict import Finding, Verdict
-from pytest_mlperf.verdict.latencies import distributions
 from pytest_mlperf.verdict.rules import judge
-from pytest_mlperf.verdict.run import Run
 from pytest_mlperf.verdict.statement import compare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from pytest_mlperf.evidence import Evidence, Fact
-    from pytest_mlperf.executor import Execute, FindImage, Limit
-    from pytest_mlperf.hardware import Inventory, Sku
-    from pytest_mlperf.hardware.matching import Identity, Match
-    from pytest_mlperf.harness import Command, Container, Harness, Preparation, Statement
-    from pytest_mlperf.matrix import Attempts, Case, HardwareMatch, HarnessTerms, Scenario
-    from pytest_mlperf.replay import Replay
-    from pytest_mlperf.resume import Resume
-    from pytest_mlperf.rounds import Benchmark, Round
-
-COMMAND = "command"
-"""The harness that runs what matrices describe themselves, whatever they call it."""
-
-
-class Watch(Protocol):
-    """Looks after a case while it runs."""
-
-    def begin(self, step: str, limit: Limit) -> None:
-        """Take note of a step that begins."""
-        ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Site:
-    """What cases run with: the machine, the adapters, and where results go.
-
-    strict:      hardware that is not here is a failure, not a skip
-    match:       whether devices may differ from the SKU, for all cases; None leaves it to their matrices
-    notice:      is told, in a line, what a case is waiting for; None where nobody listens
-    watch:       looks after a case while it runs in its folder, and is told of each step; None: nobody does
-    replay:      logs that exist are judged, and nothing is run
-    resume:      an earlier session, whose finished cases are not run again
-    attempts:    how often a case may be run, for all cases; None leaves it to their matrices
-    standards:   the baselines that measurements are compared with
-    find_image:  knows the images of the container engine; only asked for cases that run in a container
-    """
-
-    inventory: Inventory
-    skus: Mapping[str, Sku]
-    rounds: Mapping[str, Round]
-    harnesses: Mapping[str, Harness]
-    execute: Execute
-    find_image: FindImage
-    output: Path
-    strict: bool
-    match: HardwareMatch | None = None
-    notice: Callable[[str], None] | None = None
-    watch: Callable[[str, Path], AbstractContextManager[Watch]] | None = None
-    replay: Replay | None = None
-    resume: Resume | None = None
-    attempts: Attempts | None = None
-    standards: Standards = field(default_factory=Standards)
-    _fits: dict[tuple[str, HardwareMatch], Match | Unplaced] = field(default_factory=dict, init=False)
-
-    def harness(self, case: Case) -> Harness:
-        """Return what says how a case is run."""
-        return self.harnesses[case.harness if case.command is None else COMMAND]
-
-    def terms(self, case: Case) -> HarnessTerms:
-        """Return what the harness of a case runs in its round."""
-        return self.harness(case).terms(self.rounds[case.round])
-
-    def benchmark(self, case: Case) -> Benchmark:
-        """Return the benchmark of a case, as its harness runs it."""
-        return self.terms(case).benchmarks[case.benchmark]
-
-    @cached_property
-    def identity(self) -> Identity:
-        """What this machine is as a whole."""
-        return identify(self.inventory, self.skus.values())
-
-    def estimated_duration_s(self, case: Case) -> float | None:
-        """Return how long a case will take, or None where nothing is known about it."""
-        if self.replay is not None:
-            return 0.0
-        return self.harness(case).estimated_duration_s(case, self.rounds[case.round])
-
-    def taken(self, case: Case) -> Record | None:
-        """Return the record of a case that an earlier session has finished, None for one that is to run."""
-        if self.resume is None or self.changed(case):
-            return None
-        return self.resume.take(case, self.inventory, output=self.output)
-
-    def changed(self, case: Case) -> str | None:
-        """Return why a case that an earlier session has finished runs again; None also where none has."""
-        if self.resume is None:
-            return None
-        changed = self.resume.changed(case, self.inventory)
-        record = None if changed else self.resume.take(case, self.inventory, output=self.output)
-        if record is None:
-            return changed
-        if record.deltas and (self.match or case.match) == "exact":
-            return "devices may not differ from the SKU any more"
-        allowed = self.allowed_attempts(case)
-        if not holds(record, allowed):
-            return f"attempts: {allowed.need} of at most {allowed.max} must pass now"
-        return self.standards.changed(record)
-
-    def allowed_attempts(self, case: Case) -> Attempts:
-        """Return how often a case may be run."""
-        return self.attempts or case.settings.attempts
-
-    def fit(self, case: Case) -> Match | Unplaced:
-        """Return the devices that a case can have, or why this machine is not its SKU."""
-        allowed = self.match or case.match
-        key = (case.sku, allowed)
-        if key not in self._fits:
-            sku = self.skus[case.sku]
-            self._fits[key] = place(sku, self.inventory, self.identity, allowed=allowed)
-        return self._fits[key]
-
-    def place(self, case: Case) -> Match | Logs | Unplaced:
-        """Return the devices that a case can have, in a replay its logs, or why it cannot end here."""
-        if self.replay is not None:
-            tree = self.harness(case).log_tree(case, self.rounds[case.round])
-            return self.replay.find(case, named=(f"{CASES}/{case.id}", case.id), tree=tree)
-        fit = self.fit(case)
-        missing = self.harness(case).missing(self.rounds[case.round])
-        if not isinstance(fit, Unplaced) and missing:
-            return Unplaced(expected=f"harness '{case.harness}'", found=missing, what="harness")
-        return fit
+    from pytest_mlperf.evidence import Evidence
+    from pytest_mlperf.hardware import Inventory
+    from pytest_mlperf.hardware.matching import Match
+    from pytest_mlperf.harness import Command, Container, Preparation, Statement
+    from pytest_mlperf.matrix import Case
+    from pytest_mlperf.site import Site
+    from pytest_mlperf.verdict.baseline import Comparison
 
 
 def run_case(case: Case, site: Site) -> Record:
@@ -216,60 +98,36 @@ def _run(case: Case, site: Site) -> Record:
     return replace(decide(records, allowed), folder=str(folder.relative_to(site.output)))
 
 
+@dataclass(kw_only=True)
+class _Draft:
+    """The record of an attempt, as far as it has come: what is known stays known when the rest goes wrong."""
+
+    case: Case
+    record: Record
+
+    def note(self, **facts: Any) -> None:
+        """Write facts down."""
+        self.record = replace(self.record, **facts)
+
+
 def _attempt(case: Case, site: Site, placed: Match | Logs, folder: Path) -> Record:
     record = Record(case=case, ending="error", folder=str(folder.relative_to(site.output)))
+    draft = _Draft(case=case, record=record)
     try:
         if isinstance(placed, Logs):
-            record = replace(record, deltas=placed.deltas(case))
+            draft.note(deltas=placed.deltas(case))
             log_dir = placed.copy(folder)
             evidence = _read(case, site, log_dir)
         else:
-            with lease(_request(case, placed), notice=site.notice) as held:
-                placement = _placement(placed, held, site.inventory)
-                record = replace(
-                    record,
-                    devices=held.devices,
-                    deltas=differences(placed.sku, placement.devices, site.inventory),
-                    foreign=tuple(_foreign(placement)),
-                    waited_s=round(held.waited_s, 3),
-                )
-                steps: list[Step] = []
-                watched = site.watch(case.id, folder) if site.watch else nullcontext()
-                try:
-                    preparation = _prepare(case, placement, site, folder)
-                    terms = Terms(
-                        limit=limit(preparation.time_limit_s),
-                        lease=held.handle,
-                        devices=placement.devices,
-                        notice=site.notice,
-                        case=case.id,
-                    )
-                    with watched as watch:
-                        begin = watch.begin if watch else None
-                        runner = Runner(
-                            execute=site.execute,
-                            find_image=site.find_image,
-                            terms=terms,
-                            ended=steps.append,
-                            progress=begin,
-                        )
-                        statement = _run_steps(preparation, runner, folder, steps)
-                    record = replace(record, statement=statement.text if statement else None)
-                    log_dir = _log_dir(preparation, folder)
-                    evidence = _read(case, site, log_dir)
-                finally:
-                    record = replace(record, neighbours=held.neighbours(), steps=tuple(steps))
-                if statement is not None:
-                    target = site.benchmark(case).target_quality(case.accuracy)
-                    compare(statement, evidence, target=target)
+            log_dir, evidence = _run_placed(draft, site, placed, folder)
         mlperf_round = site.rounds[case.round]
         verdict = judge(case, site.benchmark(case), evidence, mlperf_round=mlperf_round)
-        measurements = tuple(_measure(case, site.benchmark(case), evidence))
-        record = _with_course(record, evidence, log_dir)
-        record = _compared(replace(record, measurements=measurements), site)
+        draft.note(measurements=tuple(measure(case, site.benchmark(case), evidence)))
+        draft.note(comparisons=_comparisons(draft.record, site))
     except MlperfError as error:
-        return replace(record, reason=str(error), error=type(error).__name__)
-    further = site.standards.hold(record.comparisons, _place_of_first(measurements, evidence))
+        return replace(draft.record, reason=str(error), error=type(error).__name__)
+    record = with_course(draft.record, evidence, log_dir)
+    further = site.standards.hold(record.comparisons, _place_of_first(record.measurements, evidence))
     verdict = Verdict(findings=(*verdict.findings, *further))
     broken = "; ".join(str(finding) for finding in verdict.findings if finding.broken)
     return replace(
@@ -280,9 +138,48 @@ def _attempt(case: Case, site: Site, placed: Match | Logs, folder: Path) -> Reco
     )
 
 
-def _compared(record: Record, site: Site) -> Record:
-    comparisons = site.standards.compare(record, site.skus[record.case.sku], site.inventory)
-    return replace(record, comparisons=tuple(comparisons))
+def _run_placed(draft: _Draft, site: Site, placed: Match, folder: Path) -> tuple[Path, Evidence]:
+    """Run a case on devices that it has alone; return where its logs are, and what they say."""
+    case = draft.case
+    with lease(_request(case, placed), notice=site.notice) as held:
+        placement = _placement(placed, held, site.inventory)
+        draft.note(
+            devices=held.devices,
+            deltas=differences(placed.sku, placement.devices, site.inventory),
+            foreign=tuple(_foreign(placement)),
+            waited_s=round(held.waited_s, 3),
+        )
+        steps: list[Step] = []
+        try:
+            preparation = _prepare(case, placement, site, folder)
+            terms = Terms(
+                limit=limit(preparation.time_limit_s),
+                lease=held.handle,
+                devices=placement.devices,
+                notice=site.notice,
+                case=case.id,
+            )
+            with site.watch(case.id, folder) if site.watch else nullcontext() as watch:
+                runner = Runner(
+                    execute=site.execute,
+                    find_image=site.find_image,
+                    terms=terms,
+                    ended=steps.append,
+                    progress=watch.begin if watch else None,
+                )
+                statement = _run_steps(preparation, runner, folder, steps)
+            draft.note(statement=statement.text if statement else None)
+            log_dir = _log_dir(preparation, folder)
+            evidence = _read(case, site, log_dir)
+        finally:
+            draft.note(neighbours=held.neighbours(), steps=tuple(steps))
+    if statement is not None:
+        compare(statement, evidence, target=site.benchmark(case).target_quality(case.accuracy))
+    return log_dir, evidence
+
+
+def _comparisons(record: Record, site: Site) -> tuple[Comparison, ...]:
+    return tuple(site.standards.compare(record, site.skus[record.case.sku], site.inventory))
 
 
 def _place_of_first(measurements: tuple[Measurement, ...], evidence: Evidence) -> Place | None:
@@ -395,59 +292,3 @@ def _read(case: Case, site: Site, log_dir: Path) -> Evidence:
     metric = terms.benchmarks[case.benchmark].metric if case.mode == "AccuracyOnly" else None
     pattern = case.command.accuracy_pattern if case.command else None
     return read(log_dir, metric=metric, hashed=terms.hashes_log, pattern=pattern)
-
-
-def _with_course(record: Record, evidence: Evidence, log_dir: Path) -> Record:
-    """Return the record of a measurement with how it went: its latencies, and its throughput over time."""
-    if record.case.mode != "PerformanceOnly":
-        return record
-    run = Run(evidence=evidence)
-    latencies, trace = distributions(run), read_trace(log_dir)
-    if trace and run.scenario in ("SingleStream", "Server") and len(latencies) == 1:
-        # There a sample is a query, and the trace has them all.
-        latencies = (replace(latencies[0], quantiles=trace.latencies.quantiles),)
-    return replace(record, latencies=latencies, throughput=trace.throughput if trace else None)
-
-
-# The headline values by scenario: key of the detail log, and unit.
-_HEADLINES: Mapping[Scenario, tuple[tuple[str, str], ...]] = {
-    "SingleStream": (("result_90.00_percentile_latency_ns", "ns"), ("early_stopping_latency_ss", "ns")),
-    "MultiStream": (
-        ("result_99.00_percentile_per_query_latency_ns", "ns"),
-        ("early_stopping_latency_ms", "ns"),
-    ),
-    "Server": (
-        ("result_scheduled_samples_per_sec", "samples/s"),
-        ("result_completed_samples_per_sec", "samples/s"),
-        ("result_99.00_percentile_latency_ns", "ns"),
-    ),
-    "Offline": (("result_samples_per_second", "samples/s"),),
-}
-
-
-def _measure(case: Case, benchmark: Benchmark, evidence: Evidence) -> Iterator[Measurement]:
-    if evidence.accuracy is not None:
-        target = benchmark.target_quality(case.accuracy)
-        quality = float(evidence.accuracy.quality.value)
-        yield Measurement(name="AccuracyValue", value=quality, unit=benchmark.unit)
-        yield Measurement(name="ThresholdValue", value=target, unit=benchmark.unit)
-        yield Measurement(name="Accuracy Threshold Ratio", value=quality / target, unit="1")
-        return
-    headlines = _HEADLINES[case.scenario]
-    ran = evidence.detail.facts.get("effective_scenario")
-    if ran is not None and ran.value != case.scenario:
-        return
-    if not any(key in evidence.detail.facts for key, _ in headlines) and evidence.summary.validity:
-        raise EvidenceError(
-            f"no key {headlines[0][0]}: a verdict without a value", place=evidence.summary.validity.place
-        )
-    for key, unit in headlines:
-        fact = evidence.detail.facts.get(key)
-        if fact is not None:
-            yield Measurement(name=key, value=_number(fact), unit=unit)
-
-
-def _number(fact: Fact) -> float:
-    if isinstance(fact.value, int | float) and abs(fact.value) <= sys.float_info.max:
-        return float(fact.value)
-    raise EvidenceError(f"{fact.key}: found {fact.value!r}, allowed: a number", place=fact.place)

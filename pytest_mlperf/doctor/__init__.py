@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.hardware import Engine, Inventory
     from pytest_mlperf.matrix import Case, HarnessTerms
-    from pytest_mlperf.pipeline import Site
     from pytest_mlperf.placement.leases import Holder
     from pytest_mlperf.plan import Plan
+    from pytest_mlperf.site import Site
 
 
 @dataclass(frozen=True, kw_only=True)

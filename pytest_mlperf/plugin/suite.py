@@ -17,7 +17,7 @@ from pytest_mlperf.errors import ConfigurationError
 from pytest_mlperf.hardware import skus
 from pytest_mlperf.matrix import MODE_MARKERS, Case
 from pytest_mlperf.matrix.loading import check_distinct, load
-from pytest_mlperf.pipeline import Site, run_case
+from pytest_mlperf.pipeline import run_case
 from pytest_mlperf.plan import Plan, select
 from pytest_mlperf.plugin import nvidia, output, remembering
 from pytest_mlperf.plugin.ending import Ending
@@ -28,6 +28,7 @@ from pytest_mlperf.plugin.telling import RECORD, tell, tell_junit
 from pytest_mlperf.record import PublishedCase
 from pytest_mlperf.replay import Replay
 from pytest_mlperf.resume import Resume
+from pytest_mlperf.site import Site
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping

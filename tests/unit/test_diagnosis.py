@@ -13,9 +13,9 @@ from pytest_mlperf.doctor import Diagnosis, Disk, diagnose
 from pytest_mlperf.doctor.words import leases, words
 from pytest_mlperf.hardware import Device, Driver, Engine, Host, Inventory, Process, skus
 from pytest_mlperf.matrix import Settings
-from pytest_mlperf.pipeline import Site
 from pytest_mlperf.placement.notice import Holder
 from pytest_mlperf.plan import Plan
+from pytest_mlperf.site import Site
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -41,6 +41,8 @@ STAGES = (
     "replay",
     "resume",
     "baselines",
+    "measurements",
+    "site",
     "pipeline",
     "report",
     "history",

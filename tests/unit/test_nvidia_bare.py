@@ -14,8 +14,9 @@ from pytest_mlperf import catalogue, rounds
 from pytest_mlperf.hardware import Device, Host, Inventory, skus
 from pytest_mlperf.harness import Installation
 from pytest_mlperf.matrix.loading import load
-from pytest_mlperf.pipeline import Site, run_case
+from pytest_mlperf.pipeline import run_case
 from pytest_mlperf.replay import Replay
+from pytest_mlperf.site import Site
 from tests.nvidia import tree
 
 if TYPE_CHECKING:

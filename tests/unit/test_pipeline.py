@@ -17,9 +17,10 @@ from pytest_mlperf.executor import local
 from pytest_mlperf.hardware import Device, Host, Inventory, skus
 from pytest_mlperf.harness import Command, Container, Preparation
 from pytest_mlperf.matrix import HarnessTerms, Settings
-from pytest_mlperf.pipeline import Site, has_host_alone, run_case
+from pytest_mlperf.pipeline import has_host_alone, run_case
 from pytest_mlperf.placement.leases import Request, lease
 from pytest_mlperf.record import Measurement, from_json
+from pytest_mlperf.site import Site
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
