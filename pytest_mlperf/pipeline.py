@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 import uuid
 from contextlib import nullcontext
@@ -68,7 +69,10 @@ def _kept(run: Callable[[], Record], site: Site) -> Record:
     if record.folder is not None:
         text = json.dumps(record.to_json(), indent=1, allow_nan=False)
         draft = site.output / record.folder / f"{RECORD}.draft"
-        draft.write_text(text + "\n", encoding="utf-8")
+        with draft.open("w", encoding="utf-8") as stream:
+            stream.write(f"{text}\n")
+            stream.flush()
+            os.fsync(stream.fileno())
         draft.replace(site.output / record.folder / RECORD)
     return record
 

@@ -228,7 +228,15 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     Raises OSError or ValueError.
     """
     texts = path.read_text(encoding="utf-8").splitlines()
-    lines = [json.loads(text) for text in texts[:-1]]
+    lines = [_line(number, text) for number, text in enumerate(texts[:-1], 1)]
     with contextlib.suppress(ValueError):
         lines += map(json.loads, texts[-1:])
     return lines
+
+
+def _line(number: int, text: str) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"line {number} is damaged: {error}") from error
+    return content

@@ -36,6 +36,11 @@ class Resume:
         """Raise ConfigurationError when the folder is not of a session."""
         _ = self._finished
 
+    @property
+    def chain(self) -> tuple[str, ...]:
+        """The ids of this session and of those that it went on with, the last one first."""
+        return (self._header["session"], *self._header.get("earlier", ()))
+
     def take(self, case: Case, inventory: Inventory, *, output: Path) -> Record | None:
         """Return the record of a case that was finished and still holds, None for one that is to run.
 

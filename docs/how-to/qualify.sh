@@ -4,11 +4,12 @@
 # MLPERF_RESULTS  folder for results, that outlasts a job (default: mlperf-results)
 # MLPERF_LIMIT    when to end by itself, as timeout(1) takes it (default: 0, never): before CI would
 # MLPERF_HISTORY  history to add to: a file that outlasts a job, or the URL of a PostgreSQL (default: none)
+# MLPERF_NVIDIA   ROUND=TREE of NVIDIA's harness, left out where there is no such tree (default: none)
 # PYTEST          default: .venv/bin/pytest
 # Leaves junit.xml, report.html, records.jsonl and the metrics in reports/. Exits as pytest does, 124 at the limit.
 set -euo pipefail
 
-[ $# -ge 1 ] || { sed -n '2,9s/^# \?//p' "$0" >&2; exit 2; }
+[ $# -ge 1 ] || { sed -n '2,10s/^# \?//p' "$0" >&2; exit 2; }
 base="${MLPERF_RESULTS:-mlperf-results}/$1"
 shift
 
@@ -20,6 +21,8 @@ options=(--mlperf-output "$base.$number" --mlperf-metrics prometheus)
 if [ -f "$before/records.jsonl" ] && [ ! -e "$before.ended" ]; then
   options+=(--mlperf-resume "$before")
 fi
+nvidia=${MLPERF_NVIDIA:-}
+[ ! -d "${nvidia#*=}" ] || options+=(--mlperf-nvidia "$nvidia")
 [ -z "${MLPERF_HISTORY:-}" ] || options+=(--mlperf-history "$MLPERF_HISTORY")
 
 mkdir -p reports

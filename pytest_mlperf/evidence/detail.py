@@ -161,7 +161,18 @@ def _built(value: msgspec.Raw) -> Any:
     try:
         return msgspec.json.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return json.loads(bytes(value).decode(errors="replace"))
+        return _characters(json.loads(bytes(value).decode(errors="replace")))
+
+
+def _characters(value: Any) -> Any:
+    """Return a value with characters only: a half of one, which JSON can escape, cannot be written."""
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    if isinstance(value, list):
+        return [_characters(part) for part in value]
+    if isinstance(value, dict):
+        return {_characters(name): _characters(part) for name, part in value.items()}
+    return value
 
 
 class _Log:
@@ -269,7 +280,7 @@ def _checked(line: bytes, place: Place) -> _Entry:
         found, allowed = line[:40].decode(errors="replace"), _PREFIX.decode()
         raise EvidenceError(f"found {found!r}, allowed: lines that start with {allowed!r}", place=place)
     try:
-        entry = json.loads(line[len(_PREFIX) : -1].decode(errors="replace"))
+        entry = _characters(json.loads(line[len(_PREFIX) : -1].decode(errors="replace")))
     except (ValueError, RecursionError) as error:
         hint = "LoadGen escapes no text, and writes numbers such as inf"
         raise EvidenceError(f"not JSON: {error}", place=place, hint=hint) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,9 @@ class Past:
     version:      of pytest-mlperf
     inventory:    what was found on the machine, as plain values
     conformance:  the word of the session; None: it did not end
-    goes_on:      folder of the session that it went on with, from its own
+    earlier:      ids of the sessions that it went on with, the last one first
+    asked:        ids of the cases that were to be run
+    folder:       that was read
     """
 
     id: str
@@ -36,7 +39,9 @@ class Past:
     inventory: Mapping[str, Any]
     conformance: str | None
     records: tuple[Record, ...]
-    goes_on: str | None = None
+    earlier: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
+    folder: Path | None = None
 
     @property
     def planned(self) -> tuple[Record, ...]:
@@ -49,20 +54,22 @@ def read(folder: Path) -> Past:
     path = folder / RECORDS
     try:
         lines = _objects(path)
-        header = lines[0]["header"] if lines else {}
+        header = _part(lines[0], "header") if lines else {}
+        footer = _part(lines[-1], "footer") if lines and "footer" in lines[-1] else {}
         records = {record.case.id: record for record in _told(lines)}
-        conformance = lines[-1].get("footer", {}).get("conformance") if lines else None
-        if conformance is None:
+        if not footer:
             records = {record.case.id: record for record in _left(folder)} | records
         return Past(
-            id=header["session"],
-            started_at=header["started_at"],
-            host=header["host"],
-            version=header["pytest_mlperf"],
+            id=str(header["session"]),
+            started_at=str(header["started_at"]),
+            host=str(header["host"]),
+            version=str(header["pytest_mlperf"]),
             inventory=header["inventory"],
-            conformance=conformance,
+            conformance=footer.get("conformance"),
             records=tuple(records.values()),
-            goes_on=header.get("goes_on"),
+            earlier=tuple(map(str, header.get("earlier") or ())),
+            asked=tuple(map(str, header.get("asked") or ())),
+            folder=folder,
         )
     except OSError as error:
         raise EvidenceError(str(error.strerror), place=Place(path=str(path))) from error
@@ -82,14 +89,25 @@ def _objects(path: Path) -> list[dict[str, Any]]:
     return lines
 
 
+def _part(line: dict[str, Any], name: str) -> dict[str, Any]:
+    part = line[name]
+    if not isinstance(part, dict):
+        raise ValueError(f"found a {name} that is no object, allowed: records of a session")  # noqa: TRY004  of a file
+    return part
+
+
 def _told(lines: list[dict[str, Any]]) -> Iterator[Record]:
     return (from_json(line["record"]) for line in lines if "record" in line)
 
 
 def _left(folder: Path) -> Iterator[Record]:
-    """Give what stands in the folders of cases: a session may be killed before it has told of one."""
-    paths = sorted((folder / CASES).glob(f"*/{RECORD}"))
-    return (from_json(json.loads(path.read_text(encoding="utf-8"))) for path in paths)
+    """Give what stands in the folders of cases: a session may be killed before it has told of one.
+
+    What cannot be read there is as good as not there: the machine may have died while it was written.
+    """
+    for path in sorted((folder / CASES).glob(f"*/{RECORD}")):
+        with contextlib.suppress(OSError, ValueError):
+            yield from_json(json.loads(path.read_text(encoding="utf-8")))
 
 
 def below(folder: Path) -> list[Path]:

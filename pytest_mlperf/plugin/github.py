@@ -32,7 +32,7 @@ class GitHub:
         path = os.environ.get(_PAGE)
         if path:
             try:
-                with Path(path).open("a", encoding="utf-8") as stream:
+                with Path(path).open("a", encoding="utf-8", errors="backslashreplace") as stream:
                     stream.write(page(told.conformance, records))
             except OSError as error:
                 terminalreporter.write_line(f"{path}: no summary for GitHub ({_PAGE}): {error.strerror}")

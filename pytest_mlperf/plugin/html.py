@@ -6,10 +6,10 @@ so what a record tells as well is left out of its table.
 
 from __future__ import annotations
 
+import itertools
 import os
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -19,6 +19,7 @@ from pytest_mlperf.plugin import output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from pytest_mlperf.record import Ending, Record
 
@@ -82,17 +83,17 @@ class HtmlPage:
         """Give the files that a case left, as seen from the page."""
         if record.folder is None:
             return
-        folder = output.folder(self.config) / record.folder
-        files = sorted(path for path in folder.rglob("*") if path.is_file() and path.stat().st_size)
-        for path in files[:_MOST_FILES]:
-            name = path.relative_to(folder).as_posix()
-            yield name, quote(f"{self._folder}/{record.folder}/{name}")
+        folder = output.folder(self.config).resolve() / record.folder
+        files = (path for path in folder.rglob("*") if path.is_file() and path.stat().st_size)
+        for path in sorted(itertools.islice(files, _MOST_FILES)):
+            name = os.fsencode(path.relative_to(folder)).decode(errors="backslashreplace")
+            yield name, quote(os.fsencode(os.path.relpath(path, self._place)))
 
     @cached_property
-    def _folder(self) -> str:
-        """The output folder, as seen from the page."""
-        page = self.config.invocation_params.dir / self.config.getoption("htmlpath")
-        return Path(os.path.relpath(output.folder(self.config), page.parent)).as_posix()
+    def _place(self) -> Path:
+        """The folder of the page."""
+        page: Path = self.config.invocation_params.dir / self.config.getoption("htmlpath")
+        return page.parent.resolve()
 
 
 def _is_same(report: pytest.TestReport, ending: Ending) -> bool:

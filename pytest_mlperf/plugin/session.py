@@ -93,12 +93,12 @@ class Session:
             measuring.begin(self.config)
             folder = output.make(self.config)
             remembering.begin(self.config, folder)
-            resume = self.suite.resume
             self.file = RecordFile(
                 folder,
                 inventory=asdict(self.suite.site.inventory),
                 started_at=self.started_at,
-                goes_on=resume.folder if resume else None,
+                asked=self.chosen.values(),
+                after=self.suite.resume,
             )
         return self.file
 

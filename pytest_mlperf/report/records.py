@@ -16,10 +16,12 @@ from pytest_mlperf.record import RECORDS
 from pytest_mlperf.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from pytest_mlperf.record import Record
     from pytest_mlperf.report.conformance import Conformance
+    from pytest_mlperf.resume import Resume
 
 FORMAT = 1
 
@@ -28,11 +30,18 @@ class RecordFile:
     """A growing `records.jsonl`."""
 
     def __init__(
-        self, folder: Path, *, inventory: dict[str, Any], started_at: str, goes_on: Path | None = None
+        self,
+        folder: Path,
+        *,
+        inventory: dict[str, Any],
+        started_at: str,
+        asked: Iterable[str] = (),
+        after: Resume | None = None,
     ) -> None:
         """Start the file. Raises OSError when it exists or cannot be written.
 
-        goes_on: the folder of the session that this one goes on with
+        asked: the ids of the cases that are to be run
+        after: the session that this one goes on with
         """
         self._stream: IO[str] = (folder / RECORDS).open("x", encoding="utf-8")
         self.session, self.host, self.started_at = str(uuid.uuid4()), platform.node(), started_at
@@ -45,7 +54,9 @@ class RecordFile:
                     "host": self.host,
                     "started_at": started_at,
                     "inventory": inventory,
-                    "goes_on": os.path.relpath(goes_on, folder) if goes_on else None,
+                    "goes_on": os.path.relpath(after.folder, folder) if after else None,
+                    "earlier": after.chain if after else (),
+                    "asked": sorted(asked),
                 }
             }
         )

@@ -55,6 +55,8 @@ def _header() -> dict[str, Any]:
             "started_at": {"type": "string", "format": "date-time"},
             "inventory": {"$ref": "#/$defs/Inventory"},
             "goes_on": _MAYBE,
+            "earlier": {"type": "array", "items": {"type": "string", "format": "uuid"}},
+            "asked": {"type": "array", "items": _TEXT},
         }
     )
 

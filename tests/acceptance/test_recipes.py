@@ -125,6 +125,7 @@ def test_a_run_that_ci_ends_still_reports(session: Session, project: Path) -> No
     records = project / "mlperf-results/run.1/records.jsonl"
     with subprocess.Popen(["/bin/bash", "-ec", script], cwd=project, stdout=subprocess.PIPE) as process:
         while not (records.exists() and '"record"' in records.read_text(encoding="utf-8")):
+            assert process.poll() is None, "it ended by itself"
             time.sleep(0.1)
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)

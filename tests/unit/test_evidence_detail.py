@@ -320,3 +320,13 @@ def test_what_is_remembered_of_lists_is_bounded() -> None:
     kept_bytes, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert kept_bytes < 20 << 20
+
+
+def test_halves_of_characters_are_told_as_what_they_are(detail_line: DetailLine) -> None:
+    """JSON can escape them, and no report could be written with them."""
+    text = detail_line("effective_scenario", "Off\ud800line") + detail_line(
+        "k\udfff", ["a\udfff", {"b\ud800": 1}]
+    )
+    log = parse(io.BytesIO(text.encode()), "detail.txt")
+    assert log.facts["effective_scenario"].value == "Off\\ud800line"
+    assert log.facts["k\\udfff"].value == ["a\\udfff", {"b\\ud800": 1}]

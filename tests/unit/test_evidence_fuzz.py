@@ -80,9 +80,20 @@ def plainly(content: bytes) -> tuple[Said, Messages, Messages] | Refused:
     return (facts, errors, warnings) if lines else Refused(line=None)
 
 
+def written(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Build a mapping of what can be written: of halves of characters their escapes."""
+    return {writable(name): writable(value) for name, value in pairs}
+
+
+def writable(value: Any) -> Any:
+    if isinstance(value, list):
+        return [writable(part) for part in value]
+    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
+
+
 def plain_entry(line: bytes) -> dict[str, Any] | None:
     try:
-        entry = json.loads(line[len(PREFIX) :].decode(errors="replace"))
+        entry = json.loads(line[len(PREFIX) :].decode(errors="replace"), object_pairs_hook=written)
     except (ValueError, RecursionError):
         return None
     right = (

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.verdict.baseline import Baseline
     from tests.unit.conftest import MakeCase, MakeRecord
 
-RESULTS = "MLPERF_RESULTS"
+RESULTS = "MLPERF_PUBLISHED"
 OFFLINE = "result_samples_per_second"
 SINGLE_STREAM = "result_90.00_percentile_latency_ns"
 ROUNDS = ("v2.0", "v4.1", "v5.1")

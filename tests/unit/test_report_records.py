@@ -46,6 +46,8 @@ def test_a_file_is_a_header_records_and_a_footer(tmp_path: Path, make_record: Ma
             "started_at": STARTED_AT,
             "inventory": {"devices": []},
             "goes_on": None,
+            "earlier": [],
+            "asked": [],
         }
     }
     assert [from_json(line["record"]) for line in lines] == records

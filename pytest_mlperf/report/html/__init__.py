@@ -37,7 +37,9 @@ def fragments(
     """
     yield style("page.css", "uPlot.min.css")
     yield '<div id="mlperf">'
-    yield from head.parts(conformance, records, machines)
+    for part in head.parts(conformance, records, machines):
+        # Names of files need not be text, and could not be written.
+        yield part.encode(errors="backslashreplace").decode()
     yield '<div id="mlperf-cases"></div></div>'
     yield data("mlperf-rows", cases.rows(records))
     for start in range(0, len(records), _CASES_A_CHUNK):

@@ -53,9 +53,9 @@ def _answer(conformance: Conformance) -> str:
 
 
 def _machines(machines: Sequence[Machine], records: Iterable[Record]) -> str:
-    ran = [record.case for record in records if record.folder]
+    asked = [record.case for record in records if record.ending != "dropped"]
     systems: dict[str, dict[str, None]] = {}
-    for case in ran:
+    for case in asked:
         systems.setdefault(case.round, {})[case.sku] = None
     rows = "".join(
         f"<tr><th>Machine</th><td><b>{escape(machine.host)}</b>: {escape(', '.join(machine.hardware))}; "
