@@ -38,6 +38,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the markers and the page of HTML reports; a plan is made here, not by workers."""
     for name, meaning in MARKERS.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
+    if config.getoption("mlperf_round") and not config.getoption("mlperf_results"):
+        raise pytest.UsageError(
+            "--mlperf-round: found no --mlperf-results beside it, allowed: with an audit "
+            "(matrices name their round)"
+        )
     if config.getoption("mlperf_plan") and hasattr(config.option, "dist"):
         config.option.dist = "no"
     if getattr(config, "workerinput", {}).get("mlperf_packs"):

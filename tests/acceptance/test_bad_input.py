@@ -150,3 +150,25 @@ def test_a_misspelt_marker_leaves_nothing(session: Session) -> None:
     assert result.ret != 0
     assert "planned cases" not in result.stdout.str()
     assert not (session.pytester.path / "out").exists()
+
+
+def test_a_round_without_an_audit_is_refused(session: Session) -> None:
+    result = session.run("--mlperf-round", "v9")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["*--mlperf-round: found no --mlperf-results beside it, allowed: with an audit*"]
+    )
+
+
+def test_a_selection_of_nothing_is_no_missing_audit(session: Session) -> None:
+    session.pytester.makepyfile(
+        test_suite="""
+        def test_conformance(mlperf_record):
+            pass
+
+        def test_audit(mlperf_audited):
+            pass
+        """
+    )
+    result = session.run("-k", "nothing")
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
