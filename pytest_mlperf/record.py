@@ -14,6 +14,7 @@ from pytest_mlperf.executor.stages import Step  # noqa: TC001  records are read 
 from pytest_mlperf.hardware.matching import Delta  # noqa: TC001  records are read by their types
 from pytest_mlperf.matrix import SHORTENED, Case
 from pytest_mlperf.matrix.privileges import beyond_least
+from pytest_mlperf.units import format_number
 from pytest_mlperf.verdict import Finding  # noqa: TC001  records are read by their types
 from pytest_mlperf.verdict.baseline import Comparison  # noqa: TC001  records are read by their types
 
@@ -43,6 +44,11 @@ class Measurement:
     name: str
     value: float
     unit: str
+
+    def __str__(self) -> str:
+        """Return value and unit; a ratio, whose unit is 1, is a mere number."""
+        unit = "" if self.unit == "1" else f" {self.unit}"
+        return f"{format_number(self.value)}{unit}"
 
 
 @dataclass(frozen=True, kw_only=True)

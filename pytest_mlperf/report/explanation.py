@@ -78,7 +78,7 @@ def _lines(record: Record) -> Iterator[str]:
         if finding.broken:
             yield from _finding(finding)
     for measurement in record.measurements:
-        yield f"  {measurement.name}: {format_number(measurement.value)} {measurement.unit}"
+        yield f"  {measurement.name}: {measurement}"
     for comparison in record.comparisons:
         yield f"  {rule(comparison.baseline.kind)}: {told(comparison)}"
     yield from _attempts(record)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from pytest_mlperf.report.comparisons import told
 from pytest_mlperf.report.explanation import shortened
 from pytest_mlperf.report.metrics import conformance, verdict_row
-from pytest_mlperf.units import format_number
 from pytest_mlperf.verdict import tightest
 from pytest_mlperf.verdict.official import LENIENT
 
@@ -43,7 +42,7 @@ def _properties(record: Record) -> Iterator[tuple[str, str]]:
     if record.tally:
         yield "attempts", record.tally
     for measurement in record.measurements:
-        yield measurement.name, f"{format_number(measurement.value)} {measurement.unit}"
+        yield measurement.name, str(measurement)
     for comparison in record.comparisons:
         yield "baseline", f"{comparison.baseline.kind}: {told(comparison)}"
     yield from _reasons(record)

@@ -131,8 +131,7 @@ def _throughput(record: Record) -> dict[str, Any] | None:
 
 def _facts(record: Record) -> Iterator[tuple[str, str]]:
     for measurement in record.measurements:
-        unit = "" if measurement.unit == "1" else f" {measurement.unit}"
-        yield measurement.name, f"{format_number(measurement.value)}{unit}"
+        yield measurement.name, str(measurement)
     words = {
         "expected to fail": record.expected_failure,
         "the harness said": record.statement,
