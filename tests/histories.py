@@ -7,6 +7,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 # Imported here: a test with `pytester` forgets what it was the first to import, and then there are two of it.
+import alembic.command  # noqa: F401
 import psycopg  # noqa: F401
 import pytest
 from sqlalchemy import create_engine, make_url, text
