@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,10 +13,13 @@ import pytest
 from tests.containers import needed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
+    from typing import TypeAlias
 
     from playwright.sync_api import Browser, Page
+
+    Color: TypeAlias = tuple[int, int, int]
 
 _OPTIONS = (
     "--no-sandbox",
@@ -25,6 +29,54 @@ _OPTIONS = (
     "--disable-component-update",
     "--disable-sync",
 )
+
+INK = (0x1A, 0x3D, 0x6D)
+LIMIT = (0xA4, 0x26, 0x2C)
+
+_AREAS = """() => [...document.querySelectorAll('.uplot')].map((plot) => {
+    const canvas = plot.querySelector('canvas');
+    const [all, over] = [canvas, plot.querySelector('.u-over')].map((one) => one.getBoundingClientRect());
+    const ratio = canvas.width / all.width;
+    const area = [over.left - all.left, over.top - all.top, over.width, over.height];
+    const [left, top, width, height] = area.map((length) => Math.round(ratio * length));
+    const { data } = canvas.getContext('2d').getImageData(left, top, width, height);
+    const onWhite = (value, index) => 255 - ((255 - value) * data[index - (index % 4) + 3]) / 255;
+    return [width, height, [...data].map(onWhite).map(Math.round)];
+})"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Area:
+    """What a chart shows within its axes, in pixels of the device; the lower left one is (0, 0)."""
+
+    width: int
+    height: int
+    colors: Mapping[tuple[int, int], Color]
+
+    def of(self, color: Color, *, within: int = 2) -> set[tuple[int, int]]:
+        """Return the pixels of a colour."""
+        return {
+            place
+            for place, found in self.colors.items()
+            if all(abs(one - other) <= within for one, other in zip(found, color, strict=True))
+        }
+
+
+def areas(page: Page) -> list[Area]:
+    """Return what all charts of a page show."""
+    return [_area(*told) for told in page.evaluate(_AREAS)]
+
+
+def ends(places: Iterable[tuple[int, int]]) -> tuple[int, int, int, int]:
+    """Return the least and the most of x, and of y."""
+    xs, ys = zip(*places, strict=True)
+    return min(xs), max(xs), min(ys), max(ys)
+
+
+def _area(width: int, height: int, told: list[int]) -> Area:
+    colors = zip(told[::4], told[1::4], told[2::4], strict=True)
+    places = ((x, height - 1 - y) for y in range(height) for x in range(width))
+    return Area(width=width, height=height, colors=dict(zip(places, colors, strict=True)))
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@
       sort: null,
       descending: false,
       shown: PAGE,
-      open: new Set(),
+      open: new Map(),
       view: [],
     };
     const body = make("tbody");
@@ -64,7 +64,7 @@
       const row = make("tr", { "data-index": index }, ...shownColumns.map((name) => cell(rows[index], name)));
       if (!state.open.has(index)) return [row];
       row.querySelector(".opener").setAttribute("aria-expanded", "true");
-      return [row, opened(index)];
+      return [row, state.open.get(index)];
     };
     const opened = (index) => {
       const inner = make("td", { colspan: shownColumns.length }, "\u2026");
@@ -86,12 +86,13 @@
     };
     const toggle = (index, row) => {
       const opener = row.querySelector(".opener");
-      if (state.open.delete(index)) {
-        row.nextSibling.remove();
+      if (state.open.has(index)) {
+        state.open.get(index).remove();
+        state.open.delete(index);
         opener.setAttribute("aria-expanded", "false");
       } else {
-        state.open.add(index);
-        row.after(opened(index));
+        state.open.set(index, opened(index));
+        row.after(state.open.get(index));
         opener.setAttribute("aria-expanded", "true");
       }
     };
@@ -137,7 +138,8 @@
     });
     body.addEventListener("click", (event) => {
       const row = event.target.closest("tr[data-index]");
-      if (row && !String(window.getSelection())) toggle(Number(row.dataset.index), row);
+      const marking = event.detail > 0 && String(window.getSelection());
+      if (row && !marking) toggle(Number(row.dataset.index), row);
     });
     window.addEventListener("beforeprint", () => {
       state.shown = state.view.length;
@@ -150,7 +152,7 @@
       if (index < 0) return;
       if (!state.view.includes(index)) state.view.unshift(index);
       state.shown = Math.max(state.shown, state.view.indexOf(index) + 1);
-      state.open.add(index);
+      if (!state.open.has(index)) state.open.set(index, opened(index));
       render();
       body.querySelector(`tr[data-index="${index}"]`).scrollIntoView();
     };

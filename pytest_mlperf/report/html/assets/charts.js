@@ -42,10 +42,13 @@ const mlperfCharts = (() => {
 
   const width = (element) => Math.max(280, Math.min(element.clientWidth || 640, 900));
 
+  /* A chart follows its place, which the style keeps from growing with it: else none would ever shrink. */
   const draw = (element, options, data) => {
     const plot = new uPlot({ ...options, width: width(element), height: HEIGHT }, data, element);
-    window.addEventListener("resize", () => plot.setSize({ width: width(element), height: HEIGHT }));
-    return plot;
+    const follow = () => {
+      if (element.clientWidth && width(element) !== plot.width) plot.setSize({ width: width(element), height: HEIGHT });
+    };
+    new ResizeObserver(follow).observe(element);
   };
 
   const dashed = (plot, points, text) => {
