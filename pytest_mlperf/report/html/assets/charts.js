@@ -166,7 +166,7 @@ const mlperfCharts = (() => {
               plot.ctx.fillStyle = "rgba(26, 61, 109, 0.12)";
               plot.ctx.fillRect(left, at(middle + reach), wide, at(middle - reach) - at(middle + reach));
               plot.ctx.fillStyle = INK;
-              plot.ctx.fillRect(left, at(middle), wide, 1);
+              plot.ctx.fillRect(left, Math.round(at(middle)), wide, Math.ceil(devicePixelRatio));
               plot.ctx.restore();
             },
           ],
