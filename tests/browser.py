@@ -40,14 +40,19 @@ _AREAS = """() => [...document.querySelectorAll('.uplot')].map((plot) => {
     const area = [over.left - all.left, over.top - all.top, over.width, over.height];
     const [left, top, width, height] = area.map((length) => Math.round(ratio * length));
     const { data } = canvas.getContext('2d').getImageData(left, top, width, height);
-    const onWhite = (value, index) => 255 - ((255 - value) * data[index - (index % 4) + 3]) / 255;
-    return [width, height, [...data].map(onWhite).map(Math.round)];
+    const colors = [];
+    const place = (pixel) => [pixel % width, height - 1 - Math.floor(pixel / width)];
+    for (let at = 0; at < data.length; at += 4) {
+        const onWhite = (part) => Math.round(255 - ((255 - data[at + part]) * data[at + 3]) / 255);
+        if (data[at + 3]) colors.push([...place(at / 4), onWhite(0), onWhite(1), onWhite(2)]);
+    }
+    return [width, height, colors];
 })"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Area:
-    """What a chart shows within its axes, in pixels of the device; the lower left one is (0, 0)."""
+    """What a chart shows within its axes: pixels of the device from the lower left, without the blank."""
 
     width: int
     height: int
@@ -73,10 +78,8 @@ def ends(places: Iterable[tuple[int, int]]) -> tuple[int, int, int, int]:
     return min(xs), max(xs), min(ys), max(ys)
 
 
-def _area(width: int, height: int, told: list[int]) -> Area:
-    colors = zip(told[::4], told[1::4], told[2::4], strict=True)
-    places = ((x, height - 1 - y) for y in range(height) for x in range(width))
-    return Area(width=width, height=height, colors=dict(zip(places, colors, strict=True)))
+def _area(width: int, height: int, told: list[list[int]]) -> Area:
+    return Area(width=width, height=height, colors={(x, y): (r, g, b) for x, y, r, g, b in told})
 
 
 @pytest.fixture(scope="module")

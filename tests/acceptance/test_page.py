@@ -16,7 +16,7 @@ from pytest_mlperf.record import Measurement
 from pytest_mlperf.verdict import Finding, Margin
 from pytest_mlperf.verdict.baseline import baseline, compare
 from tests.browser import opened
-from tests.records import HOSTILE, SPREAD, make_case, make_record, report
+from tests.records import SPREAD, make_case, make_record, report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,6 +135,51 @@ def test_a_link_in_the_head_opens_its_case(session: Session, browser: Browser) -
         page.wait_for_function("document.querySelectorAll('.opened .headline').length == 2")
 
 
+def test_cases_open_and_sort_by_keyboard(session: Session, browser: Browser) -> None:
+    focused = "document.activeElement"
+    with opened(browser, report(session, mixed())) as page:
+        page.focus("input[type=search]")
+        for _ in range(20):
+            page.keyboard.press("Tab")
+            if page.evaluate(f"{focused}.closest('th.benchmark')"):
+                break
+        assert page.evaluate(f"getComputedStyle({focused}).outlineStyle") == "solid"
+        for order in ("ascending", "descending"):
+            page.keyboard.press("Enter")
+            assert page.get_attribute("th.benchmark", "aria-sort") == order
+        assert cases(page)[0].startswith("ssd-resnet34")
+        page.evaluate("getSelection().selectAllChildren(document.querySelector('.answer'))")
+        page.focus(".opener")
+        assert page.evaluate(f"getComputedStyle({focused}).outlineStyle") == "solid"
+        for key in ("Enter", "Space"):
+            page.keyboard.press(key)
+            page.wait_for_selector(".opened .headline")
+            assert page.get_attribute(".opener >> nth=0", "aria-expanded") == "true"
+            page.keyboard.press(key)
+            assert page.locator(".opened").count() == 0
+            assert page.get_attribute(".opener >> nth=0", "aria-expanded") == "false"
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        assert page.get_attribute(".opener >> nth=1", "aria-expanded") == "true"
+
+
+def test_what_is_opened_is_printed_as_it_is(session: Session, browser: Browser) -> None:
+    with opened(browser, report(session, mixed())) as page:
+        page.click(".opener >> nth=0")
+        page.wait_for_selector(".opened canvas >> nth=1")
+        page.evaluate("addEventListener('beforeprint', () => { printed = mlperf.innerText; })")
+        page.emulate_media(media="print")
+        page.set_viewport_size({"width": 720, "height": 900})
+        page.pdf()
+        assert "98.5 % of the median of 4 published figures" in page.evaluate("printed")
+        assert page.locator(".opened canvas").count() == 2
+        for tools in (".tools", ".scripted", "#mlperf-cases > button"):
+            assert page.locator(tools).first.is_hidden()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 720
+        for chart in page.locator(".opened canvas").all():
+            assert chart.evaluate("one => one.clientWidth <= one.closest('.chart').clientWidth")
+
+
 def test_nothing_is_told_by_colour_alone(session: Session, browser: Browser) -> None:
     with opened(browser, report(session, mixed()), forced_colors="active") as page:
         verdicts = page.locator(".cases .mark").all_inner_texts()
@@ -149,27 +194,6 @@ def test_all_cases_are_printed(session: Session, browser: Browser) -> None:
         assert page.locator(".cases tbody tr").count() == 400
         assert page.pdf().count(b"/Type /Page") > 5
         assert page.locator(".cases tbody tr").count() == 450
-
-
-def test_hostile_words_are_only_shown(session: Session, browser: Browser) -> None:
-    broken = Finding(rule=HOSTILE, expected=HOSTILE, observed=HOSTILE, satisfied=False, source=HOSTILE)
-    measured = Measurement(name=HOSTILE, value=1, unit=HOSTILE)
-    case = make_case(id=f"a{HOSTILE}", benchmark=HOSTILE, scenario="Offline", sku=HOSTILE)
-    records = [
-        make_record(case=case, ending="fail", reason=HOSTILE, findings=(broken,), measurements=(measured,)),
-        make_record(case=make_case(id=f"b{HOSTILE}"), ending="error", reason=HOSTILE),
-        make_record(case=make_case(id=f"c{HOSTILE}"), ending="unplaced", reason=HOSTILE, folder=None),
-        make_record(
-            case=make_case(id="d"), latencies=(Distribution(of=HOSTILE, quantiles=((0.5, 1), (1, 2))),)
-        ),
-    ]
-    with opened(browser, report(session, records)) as page:
-        for opener in page.locator(".opener").all():
-            opener.click()
-        page.wait_for_selector(".opened canvas")
-        assert page.inner_text(".opened >> nth=0").count(HOSTILE) >= 5
-        assert page.evaluate("window.hacked") is None
-        assert page.locator("#mlperf img").count() == 0
 
 
 # What Jenkins sends with an archived file: https://www.jenkins.io/doc/book/security/configuring-content-security-policy

@@ -118,7 +118,9 @@ def check_chart(area: Area, days: Sequence[int]) -> None:
         assert near(ink, place(day, one), within=6)
     _, at_middle = place(0, middle)
     assert max(Counter(y for _, y in ink if abs(y - at_middle) <= 4).values()) > 0.95 * area.width
-    band = [y for y, count in Counter(y for _, y in area.of(BAND, within=1)).items() if 2 * count > area.width]
+    band = [
+        y for y, count in Counter(y for _, y in area.of(BAND, within=1)).items() if 2 * count > area.width
+    ]
     assert min(band) == pytest.approx(place(0, middle - reach)[1], abs=6)
     assert max(band) == pytest.approx(place(0, middle + reach)[1], abs=6)
     cross = area.of(LIMIT)
