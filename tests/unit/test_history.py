@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import sqlite3
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,8 +28,6 @@ from pytest_mlperf.verdict import Finding
 from tests.containers import needed
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pytest_mlperf.history.store import History
     from pytest_mlperf.record import Record
     from tests.unit.conftest import MakeCase, MakeRecord, StartPython
@@ -133,6 +133,11 @@ def test_migrations_lead_to_the_tables(history: History) -> None:
 
 def test_the_newest_version_is_that_of_the_last_migration() -> None:
     assert ScriptDirectory(migrations.__path__[0]).get_current_head() == newest_version()
+
+
+@pytest.mark.parametrize("path", sorted((Path(migrations.__path__[0]) / "versions").glob("v*.py")), ids=lambda p: p.stem)
+def test_a_migration_stands_on_nothing_that_changes(path: Path) -> None:
+    assert "pytest_mlperf" not in re.findall(r"^\s*(?:from|import) (\w+)", path.read_text(), re.MULTILINE)
 
 
 def test_a_history_of_a_newer_version_is_left_alone(history: History, make_record: MakeRecord) -> None:

@@ -19,6 +19,7 @@ from pytest_mlperf.hardware.matching import Delta
 from pytest_mlperf.hardware.platforms import platform_of
 from pytest_mlperf.history import migrations
 from pytest_mlperf.history.baselines import Recollection
+from pytest_mlperf.history.migrations.versions import v2
 from pytest_mlperf.history.past import Past
 from pytest_mlperf.history.store import open_history
 from pytest_mlperf.history.tables import FINDINGS, METADATA, RECORDS
@@ -78,6 +79,10 @@ def add(history: History, *records: Record, name: str, inventory: dict[str, Any]
         (("GPU-0",), {**INVENTORY, "drivers": [{"vendor": "NVIDIA", "version": None}]}, None),
         ((), {"devices": []}, None),
         (("GPU-0",), {}, None),
+        (("NVIDIA A2",), {**INVENTORY, "devices": [{"vendor": "NVIDIA", "name": "NVIDIA A2"}]}, DRIVER),
+        ((), {"host": {"cpu": "EPYC 7742"}}, "EPYC 7742, None cores"),
+        ((), {"host": {"cores": 128}}, None),
+        ((), {"host": None}, None),
         (("GPU-0",), {"devices": [5], "drivers": 7}, None),
         (("GPU-0",), {"devices": [{"vendor": [], "uuid": "GPU-0"}]}, None),
         ((), {"host": "node-7"}, None),
@@ -87,7 +92,9 @@ def add(history: History, *records: Record, name: str, inventory: dict[str, Any]
 def test_a_platform_is_a_driver_or_a_processor(
     devices: tuple[str, ...], inventory: Any, expected: str | None
 ) -> None:
+    """In what is added now, and in older records, which the second version filled in."""
     assert platform_of(inventory, devices) == expected
+    assert v2.platform_of(inventory, devices) == expected
 
 
 def test_a_baseline_is_of_runs_that_passed(history: History, make_record: MakeRecord) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from alembic import op
 from sqlalchemy import Boolean, Column, String, Text, column, select, table
 
-from pytest_mlperf.hardware.platforms import platform_of
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
 
 revision = "2"
 down_revision = "1"
@@ -46,8 +47,33 @@ def _fill(session: str, inventory: dict[str, Any]) -> None:
 def _platform(record: dict[str, Any], inventory: dict[str, Any]) -> str | None:
     if record.get("folder") is None or record.get("replayed") is not None:
         return None
-    # By the function that fills new rows: of one machine, both must say the same.
     return platform_of(inventory, record.get("devices") or ())
+
+
+# What `hardware.platforms` said of a machine when this version was made. That may change; this must not.
+def platform_of(inventory: Mapping[str, Any], devices: Collection[str]) -> str | None:
+    """Return the driver of devices, or the processor with its cores; None is unknown."""
+    try:
+        return _driver(inventory, devices) if devices else _processor(inventory)
+    except (AttributeError, KeyError, TypeError):
+        return None
+
+
+def _processor(inventory: Mapping[str, Any]) -> str | None:
+    host = inventory.get("host") or {}
+    return f"{host['cpu']}, {host.get('cores')} cores" if host.get("cpu") else None
+
+
+def _driver(inventory: Mapping[str, Any], devices: Collection[str]) -> str | None:
+    there = inventory.get("devices") or ()
+    vendors = {device.get("vendor") for device in there if _key(device) in devices}
+    drivers = (driver for driver in inventory.get("drivers") or () if driver.get("vendor") in vendors)
+    known = (driver for driver in drivers if driver.get("version"))
+    return next((f"{driver['vendor']} {driver['version']}" for driver in known), None)
+
+
+def _key(device: Mapping[str, Any]) -> str | None:
+    return device.get("uuid") or device.get("pci_bus") or device.get("name")
 
 
 def _object(text: str) -> dict[str, Any]:
