@@ -9,7 +9,7 @@ from pytest_mlperf import published
 from pytest_mlperf.hardware import skus
 from pytest_mlperf.hardware.platforms import platform_of
 from pytest_mlperf.matrix import Case
-from pytest_mlperf.verdict.baseline import LEAST_RUNS, baseline, compare, hold, rule
+from pytest_mlperf.verdict.baseline import LEAST_VALUES, baseline, compare, hold, rule
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -75,7 +75,7 @@ class Standards:
 
 def of_published(record: Record, sku: Sku) -> Baseline:
     """Return what was published of a record's first measurement: on as many accelerators, else on others."""
-    metric, least = record.measurements[0], LEAST_RUNS["published"]
+    metric, least = record.measurements[0], LEAST_VALUES["published"]
     same = published.of_the_same(record.case, sku, metric.name) if isinstance(record.case, Case) else ()
     found = tuple(figure for figure in same if _has_limit_of(sku, figure))
     alike = tuple(figure for figure in found if figure.count == sku.count)

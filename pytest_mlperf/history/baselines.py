@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
@@ -11,10 +12,12 @@ from sqlalchemy import select
 from pytest_mlperf.errors import HostError
 from pytest_mlperf.history.counted import once
 from pytest_mlperf.history.store import good_for
-from pytest_mlperf.history.tables import METRICS, RECORDS, RUNS
+from pytest_mlperf.history.tables import METRICS, RECORDS, RUNS, SESSIONS
 from pytest_mlperf.verdict.baseline import Baseline, baseline, is_value
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sqlalchemy import Row, Select
 
     from pytest_mlperf.history.store import History
@@ -26,7 +29,10 @@ _ASK_AGAIN_S = 60
 
 @dataclass(kw_only=True, eq=False)
 class Recollection:
-    """Asks a history for the runs of a case on the same SKU and platform that passed."""
+    """Asks a history for the runs of a case on the same SKU and platform that passed.
+
+    A session is one value, the median of its attempts.
+    """
 
     history: History
     _silent: tuple[float, str] | None = field(default=None, init=False)
@@ -44,7 +50,7 @@ class Recollection:
             return _unknown(record, source, "what it ran on is not known")
         days = sorted(str(row.started_at)[:10] for row in rows if row.started_at)
         period = f", {days[0]} to {days[-1]}" if days else ""
-        values = [row.value for row in rows]
+        values = _by_session(rows)
         return baseline("own", metric=(metric.name, metric.unit), values=values, source=source + period)
 
     def _rows(self, record: Record, platform: str) -> list[Row[Any]]:
@@ -60,6 +66,14 @@ class Recollection:
         return [row for row in once(rows) if is_value(row.value)]
 
 
+def _by_session(rows: Iterable[Row[Any]]) -> list[float]:
+    """Return a value a session: its attempts have clocks, temperature and neighbours in common."""
+    values: dict[str, list[float]] = {}
+    for row in rows:
+        values.setdefault(row.session, []).append(row.value)
+    return [median(of_session) for of_session in values.values()]
+
+
 def _unknown(record: Record, source: str, problem: str) -> Baseline:
     metric = record.measurements[0]
     return Baseline(kind="own", metric=metric.name, unit=metric.unit, n=0, source=source, problem=problem)
@@ -73,8 +87,14 @@ def _query(record: Record, platform: str) -> Select[Any]:
     case, metric = record.case, record.measurements[0]
     configuration = case.metric_name.rpartition("-")[0]
     return (
-        select(METRICS.c.value, RECORDS.c.resumed, RUNS.c.case_id, RUNS.c.number, RUNS.c.started_at)
-        .join_from(RECORDS, RUNS, same_record)
+        select(
+            *(RUNS.c[name] for name in ("session", "case_id", "number", "started_at", "duration_s")),
+            METRICS.c.value,
+            RECORDS.c.resumed,
+            SESSIONS.c.host,
+        )
+        .join_from(SESSIONS, RECORDS, RECORDS.c.session == SESSIONS.c.id)
+        .join(RUNS, same_record)
         .join(METRICS, same_run)
         .where(
             RECORDS.c.case_id == case.id,

@@ -100,7 +100,7 @@ def _verdicts() -> Select[Any]:
     return (
         select(
             *(RECORDS.c[name] for name in ("benchmark", "sku", "conformance", "resumed")),
-            *(RUNS.c[name] for name in ("session", "case_id", "number", "started_at")),
+            *(RUNS.c[name] for name in ("session", "case_id", "number", "started_at", "duration_s")),
             SESSIONS.c.host,
             SESSIONS.c.started_at.label("session_at"),
             METRICS.c.name.label("metric"),
@@ -124,10 +124,15 @@ def _chosen(query: Select[Any], choice: Choice) -> Select[Any]:
 
 
 def once(rows: Iterable[Row]) -> Iterator[Row]:
-    """Give the rows without those of runs that were taken over from a session that is there, too."""
+    """Give the rows without those of runs that were taken over from a session that is there, too.
+
+    Of a fleet, many runs of a case begin in the same second, and last differently. The host tells only those
+    apart whose duration is unknown: a container has another name when its session is gone on with.
+    """
     seen = set()
     for row in rows:
-        run = (row.case_id, row.number, row.started_at)
+        which = row.host if row.duration_s is None else row.duration_s
+        run = (row.case_id, row.number, row.started_at, which)
         if row.resumed is None or run not in seen:
             yield row
         seen.add(run)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def told(comparison: Comparison) -> str:
-    """Return a comparison with its caveats: `97 % of the median of 7 runs (MAD 1.2 %)`."""
+    """Return a comparison with its caveats: `97 % of the median of 7 sessions (MAD 1.2 %)`."""
     caveats = comparison.baseline.caveats if comparison.baseline.n else ()
     return "; ".join([str(comparison), *caveats])
 
@@ -23,7 +23,7 @@ def told(comparison: Comparison) -> str:
 def summary(records: Iterable[Record]) -> Iterator[str]:
     """Give a line for each kind of baseline that cases were held to.
 
-    `own baseline: 3 hold, 0 broken, 39 no baseline (fewer than 5 runs)`
+    `own baseline: 3 hold, 0 broken, 39 no baseline (fewer than 5 sessions)`
     """
     records = list(records)
     for kind in get_args(Kind):

@@ -38,15 +38,15 @@ middle, and at most 1.6 % in three of four groups. To have no reruns, targets ar
 """
 LEAST_RATIO = 0.5
 """Where values differ so much that one half as good as the median were no outlier, they are no baseline."""
-LEAST_RUNS: Mapping[Kind, int] = {"published": 4, "own": 5}
-"""How many figures a baseline stands on at least.
+LEAST_VALUES: Mapping[Kind, int] = {"published": 4, "own": 5}
+"""How many values a baseline stands on at least.
 
 A normal value scores worse than -3.5 against three others in 13 of 100 cases, four in 7, five in 6
 (simulated). Like systems have four or more published figures in 144 of 1,183 groups, five or more in 76 only.
 """
 _MOST_VALUE = 1e30
 """Beyond what anything measures; sums and ratios of such values are still finite."""
-_NOUNS: Mapping[Kind, str] = {"published": "published figures", "own": "runs"}
+_NOUNS: Mapping[Kind, str] = {"published": "published figures", "own": "sessions"}
 _NEXT_STEPS: Mapping[Kind, str] = {
     "published": "compare clocks, power limits, cooling and settings with those of the published systems",
     "own": "look at what has changed since: clocks, power limit, temperature, other programs; run it again",
@@ -89,7 +89,7 @@ class Baseline:
     @property
     def limit(self) -> float | None:
         """The worst value that is no regression; None where there are values too few, or too far apart."""
-        if self.median is None or self.deviation is None or self.n < LEAST_RUNS[self.kind]:
+        if self.median is None or self.deviation is None or self.n < LEAST_VALUES[self.kind]:
             return None
         loss = max(LEAST_LOSS_PERCENT / 100 * self.median, MOST_Z * self.deviation)
         limit = self.median + loss if self.unit == "ns" else self.median - loss
@@ -100,8 +100,8 @@ class Baseline:
         """Why there is no limit; None where there is one."""
         if self.problem is not None:
             return self.problem
-        if self.n < LEAST_RUNS[self.kind]:
-            return f"fewer than {LEAST_RUNS[self.kind]} {_NOUNS[self.kind]}"
+        if self.n < LEAST_VALUES[self.kind]:
+            return f"fewer than {LEAST_VALUES[self.kind]} {_NOUNS[self.kind]}"
         return "they differ too much from each other" if self.limit is None else None
 
 
@@ -202,7 +202,7 @@ def hold(comparison: Comparison, place: Place | None) -> Finding:
 
 def _expected(base: Baseline) -> str:
     if base.limit is None or base.median is None:
-        return f"as good as {LEAST_RUNS[base.kind]} or more {_NOUNS[base.kind]}"
+        return f"as good as {LEAST_VALUES[base.kind]} or more {_NOUNS[base.kind]}"
     worse, bound = ("above", "<=") if base.unit == "ns" else ("below", ">=")
     limit, middle = (format_quantity(value, base.unit) for value in (base.limit, base.median))
     return (
@@ -212,9 +212,9 @@ def _expected(base: Baseline) -> str:
 
 
 def _without(base: Baseline) -> str:
-    if base.problem or base.n >= LEAST_RUNS[base.kind]:
+    if base.problem or base.n >= LEAST_VALUES[base.kind]:
         return f"no baseline: {base.lack}"
-    return f"no baseline: {_counted(base)}, at least {LEAST_RUNS[base.kind]} needed"
+    return f"no baseline: {_counted(base)}, at least {LEAST_VALUES[base.kind]} needed"
 
 
 def _percentage(part: float, whole: float) -> str:

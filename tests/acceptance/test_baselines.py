@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from pytest_mlperf.history.past import read
+from pytest_mlperf.history.store import open_history
 
 if TYPE_CHECKING:
     from sessions import Session
@@ -24,16 +28,20 @@ def _state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
 
 
-def remember(session: Session, monkeypatch: pytest.MonkeyPatch, values: tuple[float, ...]) -> None:
-    """Run the case once for each value."""
-    monkeypatch.setenv("SCRIPTED_SAMPLES_PER_SECOND", ",".join(map(str, values)))
-    attempts = ("--mlperf-attempts", f"{len(values)}/{len(values)}")
-    result = session.run(*HISTORY, *MEASURED, *attempts, "--mlperf-output", "earlier")
-    assert result.ret == pytest.ExitCode.OK
+def remember(session: Session, values: tuple[float, ...]) -> None:
+    """Run the case once, and remember it as if it had been run in a session for each value."""
+    assert session.run(*MEASURED, "--mlperf-output", "earlier").ret == pytest.ExitCode.OK
+    earlier = read(session.pytester.path / "earlier")
+    (record,) = (record for record in earlier.planned if record.verdict)
+    history = open_history(f"sqlite:///{session.pytester.path}/h.sqlite")
+    for value in values:
+        headline, *more = record.measurements
+        measured = replace(record, measurements=(replace(headline, value=value), *more))
+        history.add(replace(earlier, id=f"as-{value}", records=(measured,)))
 
 
 def test_a_regression_fails_with_its_reason(any_session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    remember(any_session, monkeypatch, SAMPLES_PER_SECOND)
+    remember(any_session, SAMPLES_PER_SECOND)
     monkeypatch.setenv("SCRIPTED_SAMPLES_PER_SECOND", "900")
     result = any_session.run(*OWN, *MEASURED, "--mlperf-output", "out", "--junitxml=j.xml", "--html=r.html")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -41,7 +49,7 @@ def test_a_regression_fails_with_its_reason(any_session: Session, monkeypatch: p
         [
             "*own baseline",
             "*expected: >= 950 samples/s: not both 5 % and 3.5 deviations below the median 1000 samples/s *",
-            "*observed: 900 samples/s, 90 % of the median of 5 runs (MAD 0.1 %)",
+            "*observed: 900 samples/s, 90 % of the median of 5 sessions (MAD 0.1 %)",
             "*in: logs/mlperf_log_detail.txt:*",
             "*next: look at what has changed since: *; run it again",
             "*rule of: --mlperf-baseline own: earlier runs on *, history sqlite:///*",
@@ -56,13 +64,13 @@ def test_a_regression_fails_with_its_reason(any_session: Session, monkeypatch: p
     assert (comparison["observed"], comparison["ratio"], comparison["baseline"]["n"]) == (900, 0.9, 5)
     junit = ET.fromstring((any_session.pytester.path / "j.xml").read_text(encoding="utf-8"))  # noqa: S314  pytest wrote it
     properties = junit.findall(".//property[@name='baseline']")
-    assert [p.get("value") for p in properties] == ["own: 90 % of the median of 5 runs (MAD 0.1 %)"]
+    assert [p.get("value") for p in properties] == ["own: 90 % of the median of 5 sessions (MAD 0.1 %)"]
     assert "own baseline" in (any_session.pytester.path / "r.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("value", ["960", "1000", "2000"])
 def test_what_is_as_good_passes(session: Session, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
-    remember(session, monkeypatch, SAMPLES_PER_SECOND)
+    remember(session, SAMPLES_PER_SECOND)
     monkeypatch.setenv("SCRIPTED_SAMPLES_PER_SECOND", value)
     result = session.run(*OWN, *MEASURED, "--mlperf-output", "out")
     assert result.ret == pytest.ExitCode.OK
@@ -70,18 +78,18 @@ def test_what_is_as_good_passes(session: Session, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_run_is_no_baseline_of_itself(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With too few runs there is none, which is said and is no success of the rule."""
-    remember(session, monkeypatch, SAMPLES_PER_SECOND[:4])
+    """With too few sessions there is none, which is said and is no success of the rule."""
+    remember(session, SAMPLES_PER_SECOND[:4])
     result = session.run(*OWN, *MEASURED, "--mlperf-output", "out", "--mlperf-attempts", "2/2")
     assert result.ret == pytest.ExitCode.OK
-    result.stdout.fnmatch_lines(["own baseline: 0 hold, 0 broken, 1 no baseline (fewer than 5 runs)"])
+    result.stdout.fnmatch_lines(["own baseline: 0 hold, 0 broken, 1 no baseline (fewer than 5 sessions)"])
     finding = session.records()[CASE]["findings"][-1]
-    assert (finding["satisfied"], finding["observed"]) == (None, "no baseline: 4 runs, at least 5 needed")
+    assert (finding["satisfied"], finding["observed"]) == (None, "no baseline: 4 sessions, at least 5 needed")
 
 
 def test_what_failed_is_no_baseline(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a machine that got slower would soon be as good as it ever was."""
-    remember(session, monkeypatch, SAMPLES_PER_SECOND)
+    remember(session, SAMPLES_PER_SECOND)
     monkeypatch.setenv("SCRIPTED_SAMPLES_PER_SECOND", "900")
     for number in range(2):
         session.run(*OWN, *MEASURED, "--mlperf-output", f"slow-{number}")
@@ -94,7 +102,7 @@ def test_only_measurements_are_held_to_baselines(any_session: Session) -> None:
     result.stdout.fnmatch_lines(
         [
             "published baseline: 0 hold, 0 broken, 2 no baseline (fewer than 4 published figures)",
-            "own baseline: 0 hold, 0 broken, 2 no baseline (fewer than 5 runs)",
+            "own baseline: 0 hold, 0 broken, 2 no baseline (fewer than 5 sessions)",
         ]
     )
     held = {
@@ -106,7 +114,7 @@ def test_only_measurements_are_held_to_baselines(any_session: Session) -> None:
 
 
 def test_without_the_option_nothing_is_held(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    remember(session, monkeypatch, SAMPLES_PER_SECOND)
+    remember(session, SAMPLES_PER_SECOND)
     monkeypatch.setenv("SCRIPTED_SAMPLES_PER_SECOND", "1")
     result = session.run(*HISTORY, *MEASURED, "--mlperf-output", "out")
     assert result.ret == pytest.ExitCode.OK
@@ -130,7 +138,7 @@ def test_a_history_that_cannot_be_asked_does_not_end_the_session(session: Sessio
 def test_a_verdict_that_was_held_to_other_baselines_is_not_taken_over(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    remember(session, monkeypatch, SAMPLES_PER_SECOND[:1])
+    remember(session, SAMPLES_PER_SECOND[:1])
     resumed = ("--mlperf-resume", "earlier", *MEASURED)
     result = session.run(*OWN, *resumed, "--mlperf-output", "held")
     result.stdout.fnmatch_lines(["*1 not taken over: held to was no baseline, is own baseline"])
@@ -158,7 +166,7 @@ def test_what_cannot_be_is_refused(any_session: Session, options: tuple[str, ...
 
 
 def test_a_regression_can_be_looked_at_again(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    remember(session, monkeypatch, SAMPLES_PER_SECOND)
+    remember(session, SAMPLES_PER_SECOND)
     monkeypatch.setenv("SCRIPTED_SAMPLES_PER_SECOND", "900,1000")
     result = session.run(*OWN, *MEASURED, "--mlperf-attempts", "2", "--mlperf-output", "out")
     assert result.ret == pytest.ExitCode.OK

@@ -78,15 +78,15 @@ def test_without_values_there_is_no_ratio() -> None:
 @pytest.mark.parametrize(
     ("base", "observed", "said"),
     [
-        (own(STEADY), 97.0, "97 % of the median of 5 runs (MAD 0.05 %)"),
-        (own(NOISY, LATENCY), 103.5, "latency 103.5 % of the median of 5 runs (MAD 3 %)"),
+        (own(STEADY), 97.0, "97 % of the median of 5 sessions (MAD 0.05 %)"),
+        (own(NOISY, LATENCY), 103.5, "latency 103.5 % of the median of 5 sessions (MAD 3 %)"),
         (
             own(STEADY[2:3]),
             50.0,
-            "50 % of the median of 1 run (MAD 0 %); no baseline: fewer than 5 runs",
+            "50 % of the median of 1 session (MAD 0 %); no baseline: fewer than 5 sessions",
         ),
-        (own(WILD), 50.0, "50 % of the median of 5 runs (MAD 40 %); no baseline: they differ too much"),
-        (own(()), 50.0, "no baseline: 0 runs, at least 5 needed"),
+        (own(WILD), 50.0, "50 % of the median of 5 sessions (MAD 40 %); no baseline: they differ too much"),
+        (own(()), 50.0, "no baseline: 0 sessions, at least 5 needed"),
         (
             own((), kind="published"),
             50.0,
@@ -112,7 +112,7 @@ def test_a_regression_says_why_and_what_to_do() -> None:
     assert finding.broken
     assert str(finding) == (
         "own baseline is broken: expected >= 95 samples/s: not both 5 % and 3.5 deviations below the median "
-        "100 samples/s of 5 runs, observed 90 samples/s, 90 % of the median of 5 runs (MAD 0.05 %) "
+        "100 samples/s of 5 sessions, observed 90 samples/s, 90 % of the median of 5 sessions (MAD 0.05 %) "
         "[loadgen/mlperf_log_detail.txt:80]; next: look at what has changed since: clocks, power limit, "
         "temperature, other programs; run it again"
     )
@@ -128,7 +128,7 @@ def test_what_is_unknown_neither_holds_nor_is_broken() -> None:
     finding = hold(compare(own(STEADY[:2]), 1.0), None)
     assert (finding.word, finding.broken, finding.next_step) == ("unknown", False, None)
     assert str(finding) == (
-        "own baseline is unknown: expected as good as 5 or more runs, observed no baseline: 2 runs, "
+        "own baseline is unknown: expected as good as 5 or more sessions, observed no baseline: 2 sessions, "
         "at least 5 needed"
     )
 

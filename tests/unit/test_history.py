@@ -51,11 +51,13 @@ for number in range(count):
 """
 
 
-def session(*records: Record, name: str = "s", conformance: str | None = "conformant") -> Past:
+def session(
+    *records: Record, name: str = "s", conformance: str | None = "conformant", host: str = "node-7"
+) -> Past:
     return Past(
         id=name,
         started_at="2026-11-24T08:00:00+00:00",
-        host="node-7",
+        host=host,
         version="0.1.0",
         inventory={"devices": []},
         conformance=conformance,
@@ -276,6 +278,29 @@ def test_what_was_taken_over_counts_once(
     for past in sessions if with_the_first else sessions[1:]:
         history.add(past)
     assert [rate.n for rate in rates(history)] == [1]
+
+
+@pytest.mark.parametrize(
+    ("host", "duration_s", "n"),
+    [
+        pytest.param("node-7", 61.234, 1, id="the same run"),
+        pytest.param("container-2", 61.234, 1, id="the same run, under another name"),
+        pytest.param("node-8", 61.237, 2, id="another host"),
+        pytest.param("node-7", 61.237, 2, id="another one on this host"),
+        pytest.param("node-7", None, 1, id="the same run, if it does not say how long it was"),
+        pytest.param("node-8", None, 2, id="another host, if it does not say how long it was"),
+    ],
+)
+def test_runs_that_began_in_the_same_second_are_told_apart(
+    history: History, make_record: MakeRecord, host: str, duration_s: float | None, n: int
+) -> None:
+    """Of the one that was taken over, the session that ran it may never have been added."""
+    started_at = "2026-11-24T08:00:00+00:00"
+    first = make_record(started_at=started_at, duration_s=61.234 if duration_s else None)
+    taken_over = make_record(started_at=started_at, duration_s=duration_s, resumed="out")
+    history.add(session(first, name="first"))
+    history.add(session(taken_over, name="second", host=host))
+    assert [rate.n for rate in rates(history)] == [n]
 
 
 @pytest.mark.parametrize(("passed", "n"), [(0, 1), (1, 1), (0, 94), (44, 47), (47, 47), (500, 1000)])

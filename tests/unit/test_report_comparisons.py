@@ -36,7 +36,7 @@ def test_a_comparison_is_told_with_its_caveats(make_record: MakeRecord) -> None:
 
 def test_without_a_baseline_there_are_no_caveats(make_record: MakeRecord) -> None:
     record = held(make_record(), 97.0, n=0)
-    words = "no baseline: 0 runs, at least 5 needed"
+    words = "no baseline: 0 sessions, at least 5 needed"
     assert [value for name, value in properties(record) if name == "baseline"] == [f"own: {words}"]
     assert f"  own baseline: {words}" in explain(record).splitlines()
 
@@ -44,14 +44,14 @@ def test_without_a_baseline_there_are_no_caveats(make_record: MakeRecord) -> Non
 def test_a_session_is_added_up(make_record: MakeRecord) -> None:
     good, bad, few = (held(make_record(), 100.0), held(make_record(), 90.0), held(make_record(), 90.0, n=2))
     assert list(summary([good, good, bad, few, few, make_record()])) == [
-        "own baseline: 2 hold, 1 broken, 2 no baseline (fewer than 5 runs)"
+        "own baseline: 2 hold, 1 broken, 2 no baseline (fewer than 5 sessions)"
     ]
 
 
 def test_each_reason_is_counted(make_record: MakeRecord) -> None:
     few, silent = held(make_record(), 1.0, n=2), held(make_record(), 1.0, n=0, problem="history h: gone")
     assert list(summary([few, few, silent])) == [
-        "own baseline: 0 hold, 0 broken, 3 no baseline (2: fewer than 5 runs; 1: history h: gone)"
+        "own baseline: 0 hold, 0 broken, 3 no baseline (2: fewer than 5 sessions; 1: history h: gone)"
     ]
 
 

@@ -157,7 +157,7 @@ def test_a_case_is_shown_beside_its_baselines(make_record: MakeRecord) -> None:
         ],
         [
             "earlier runs",
-            "105.6 % of the median of 1 run (MAD 0 %); no baseline: fewer than 5 runs",
+            "105.6 % of the median of 1 session (MAD 0 %); no baseline: fewer than 5 sessions",
             "90 samples/s",
             "h.sqlite",
         ],
