@@ -39,10 +39,12 @@ class Standards:
 
     held:    the kinds that cases are held to; with the published figures they are compared all the same
     recall:  of own baselines; None where they are not asked for
+    strict:  one that cannot be found out fails a case
     """
 
     held: Collection[Kind] = ()
     recall: Recall | None = None
+    strict: bool = False
 
     def compare(self, record: Record, sku: Sku, inventory: Inventory) -> Iterator[Comparison]:
         """Compare what was measured of a case, as far as there is something to compare it with."""
@@ -61,7 +63,8 @@ class Standards:
 
         place: where it stands
         """
-        return tuple(hold(one, place) for one in comparisons if one.baseline.kind in self.held)
+        held = (one for one in comparisons if one.baseline.kind in self.held)
+        return tuple(hold(one, place, strict=self.strict) for one in held)
 
     def changed(self, record: Record) -> str | None:
         """Return why a verdict of an earlier session does not stand: it was held to other baselines."""

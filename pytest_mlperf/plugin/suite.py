@@ -192,7 +192,8 @@ class Suite:
             )
         from pytest_mlperf.history.baselines import Recollection  # noqa: PLC0415  only with a history
 
-        return Standards(held=held, recall=Recollection(history=history))
+        recall = Recollection(history=history)
+        return Standards(held=held, recall=recall, strict=self.config.getoption("mlperf_strict"))
 
     def parameters(self) -> Iterator[Any]:
         """Give the kept cases as parameters, each with its id and its markers."""

@@ -180,21 +180,24 @@ def rule(kind: Kind) -> str:
     return f"{kind} baseline"
 
 
-def hold(comparison: Comparison, place: Place | None) -> Finding:
+def hold(comparison: Comparison, place: Place | None, *, strict: bool = False) -> Finding:
     """Hold a value to its baseline.
 
-    place: where the value stands
+    place:   where the value stands
+    strict:  a baseline that could not be found out is broken, not unknown
     """
     base, regression = comparison.baseline, comparison.regression
     known = base.limit is not None
+    missed = strict and base.problem is not None
+    options = f"--mlperf-baseline {base.kind}{', --mlperf-strict' if missed else ''}"
     return Finding(
         rule=rule(base.kind),
         expected=_expected(base),
         observed=f"{format_quantity(comparison.observed, base.unit)}, {comparison}"
         if known
         else _without(base),
-        satisfied=None if regression is None else not regression,
-        source=f"--mlperf-baseline {base.kind}: {'; '.join((base.source, *base.caveats))}",
+        satisfied=False if missed else None if regression is None else not regression,
+        source=f"{options}: {'; '.join((base.source, *base.caveats))}",
         place=place,
         next_step=_NEXT_STEPS[base.kind] if regression else None,
     )

@@ -122,6 +122,25 @@ def test_without_the_option_nothing_is_held(session: Session, monkeypatch: pytes
     assert session.records()[CASE]["comparisons"] == []
 
 
+def test_strictly_a_history_that_cannot_be_asked_is_no_success(any_session: Session) -> None:
+    asked = ("--mlperf-history", "nowhere/h.sqlite", "--mlperf-baseline", "own", "--mlperf-strict")
+    result = any_session.run(*asked, *MEASURED, "--mlperf-output", "out")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(
+        [
+            "*observed: no baseline: history sqlite:///*: unable to open database file",
+            "*rule of: --mlperf-baseline own, --mlperf-strict: earlier runs on *",
+            "own baseline: 0 hold, 1 broken, 0 no baseline (history sqlite:///*: *)",
+        ]
+    )
+
+
+def test_strictly_too_few_sessions_are_no_failure(session: Session) -> None:
+    result = session.run(*OWN, *MEASURED, "--mlperf-strict", "--mlperf-output", "out")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["own baseline: 0 hold, 0 broken, 1 no baseline (fewer than 5 sessions)"])
+
+
 @pytest.mark.parametrize("hostile", ["a folder that is not there", "no database"])
 def test_a_history_that_cannot_be_asked_does_not_end_the_session(session: Session, hostile: str) -> None:
     path = Path("nowhere/h.sqlite")

@@ -133,6 +133,21 @@ def test_what_is_unknown_neither_holds_nor_is_broken() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("base", "satisfied"),
+    [
+        pytest.param(replace(own(()), problem="history h: gone"), False, id="one that was not found out"),
+        pytest.param(own(STEADY[:4]), None, id="too few"),
+        pytest.param(own(WILD), None, id="too far apart"),
+        pytest.param(own(STEADY), True, id="one that holds"),
+    ],
+)
+def test_strictly_a_baseline_must_be_found_out(base: Baseline, *, satisfied: bool | None) -> None:
+    finding = hold(compare(base, 100.0), None, strict=True)
+    assert finding.satisfied is satisfied
+    assert finding.source.startswith("--mlperf-baseline own, --mlperf-strict: ") is (satisfied is False)
+
+
 def test_what_is_unknown_is_no_verdict() -> None:
     unknown = hold(compare(own(()), 1.0), None)
     holds = Finding(rule="r", expected="1", observed="1", satisfied=True, source="s")
