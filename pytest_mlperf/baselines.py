@@ -67,13 +67,17 @@ class Standards:
         return tuple(hold(one, place, strict=self.strict) for one in held)
 
     def changed(self, record: Record) -> str | None:
-        """Return why a verdict of an earlier session does not stand: it was held to other baselines."""
+        """Return why a verdict of an earlier session does not stand: it was held to others, or to none."""
+        if record.case.mode != "PerformanceOnly" or not record.measurements:
+            return None
         earlier = {finding.rule for finding in record.findings} & {rule("published"), rule("own")}
         now = {rule(kind) for kind in self.held}
-        if record.case.mode != "PerformanceOnly" or not record.measurements or earlier == now:
-            return None
-        words = (", ".join(sorted(rules)) or "no baseline" for rules in (earlier, now))
-        return "held to was {}, is {}".format(*words)
+        if earlier != now:
+            words = (", ".join(sorted(rules)) or "no baseline" for rules in (earlier, now))
+            return "held to was {}, is {}".format(*words)
+        held = (one.baseline for one in record.comparisons if one.baseline.kind in self.held)
+        missed = self.strict and any(base.problem is not None for base in held)
+        return "its baseline could not be found out" if missed else None
 
 
 def of_published(record: Record, sku: Sku) -> Baseline:

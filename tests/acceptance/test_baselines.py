@@ -135,6 +135,17 @@ def test_strictly_a_history_that_cannot_be_asked_is_no_success(any_session: Sess
     )
 
 
+def test_strictly_a_verdict_without_its_baseline_is_not_taken_over(session: Session) -> None:
+    asked = ("--mlperf-history", "here/h.sqlite", "--mlperf-baseline", "own", *MEASURED)
+    assert session.run(*asked, "--mlperf-output", "monday").ret == pytest.ExitCode.OK
+    session.pytester.mkdir("here")
+    resumed = (*asked, "--mlperf-resume", "monday")
+    result = session.run(*resumed, "--mlperf-strict", "--mlperf-output", "tuesday")
+    result.stdout.fnmatch_lines(["*1 not taken over: its baseline could not be found out"])
+    result = session.run(*resumed, "--mlperf-output", "wednesday")
+    result.stdout.fnmatch_lines(["1 taken over from monday"])
+
+
 def test_strictly_too_few_sessions_are_no_failure(session: Session) -> None:
     result = session.run(*OWN, *MEASURED, "--mlperf-strict", "--mlperf-output", "out")
     assert result.ret == pytest.ExitCode.OK
