@@ -165,12 +165,19 @@ def _page(history: History, choice: Choice, config: pytest.Config) -> str:
     found = trend(history, choice)
     if not found:
         return ""
-    path = config.invocation_params.dir / (config.getoption("htmlpath", None) or "mlperf-history.html")
+    path = config.invocation_params.dir / (_page_named(config) or "mlperf-history.html")
     try:
         path.write_text(page(str(history), rates(history, choice), found), encoding="utf-8")
     except OSError as error:
         raise pytest.UsageError(f"{path}: --mlperf-report html: {error.strerror}") from error
     return f"history {history}: {path.as_uri()}"
+
+
+def _page_named(config: pytest.Config) -> str | None:
+    """Return the file that --html names beside this question; one of the ini file is of sessions' reports."""
+    given = map(str, config.invocation_params.args)
+    named = any(word == "--html" or word.startswith("--html=") for word in given)
+    return config.getoption("htmlpath", None) if named else None
 
 
 _REPORTS: Mapping[str, Callable[[History, Choice], str]] = {"rates": _rates, "trend": _trend}

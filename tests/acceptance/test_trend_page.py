@@ -147,6 +147,18 @@ def test_a_page_goes_where_it_is_told_to(session: Session) -> None:
     result.stderr.fnmatch_lines(["*nowhere/there.html: --mlperf-report html: No such file or directory"])
 
 
+@pytest.mark.parametrize("ini", ["addopts = --html=report.html", "addopts = --html report.html"])
+def test_a_page_does_not_take_the_place_of_the_last_report(session: Session, ini: str) -> None:
+    session.pytester.makeini(f"[pytest]\n{ini}\n")
+    last = session.pytester.path / "report.html"
+    last.write_text("of a qualification")
+    remember(session.pytester.path / "h.sqlite")
+    options = ("--mlperf-report", "html", "--mlperf-history", "h.sqlite")
+    session.run(*options).stdout.fnmatch_lines(["history *: file://*/mlperf-history.html"])
+    session.run(*options, "--html=there.html").stdout.fnmatch_lines(["history *: file://*/there.html"])
+    assert last.read_text() == "of a qualification"
+
+
 def test_a_page_of_nothing_is_not_written(session: Session) -> None:
     result = session.run("--mlperf-report", "html", "--mlperf-history", "h.sqlite")
     assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
