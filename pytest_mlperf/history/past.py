@@ -110,6 +110,8 @@ def _left(folder: Path) -> Iterator[Record]:
             yield from_json(json.loads(path.read_text(encoding="utf-8")))
 
 
-def below(folder: Path) -> list[Path]:
-    """Return the folders of sessions at and below a folder, in their order."""
-    return sorted(path.parent for path in folder.rglob(RECORDS))
+def below(named: Path) -> list[Path]:
+    """Return the folders of sessions at and below a folder, in their order; or that of a file of records."""
+    if named.name == RECORDS and named.is_file():
+        return [named.parent]
+    return sorted(path.parent for path in named.rglob(RECORDS))

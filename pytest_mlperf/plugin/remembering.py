@@ -107,23 +107,36 @@ def answer(config: pytest.Config) -> pytest.ExitCode:
             "or the ini key mlperf_history"
         )
     try:
-        for folder in config.getoption("mlperf_import") or ():
-            _import(history, config.invocation_params.dir / folder)
-        return _report(history, config)
+        named = config.getoption("mlperf_import") or ()
+        whole = [_import(history, config.invocation_params.dir / name) for name in named]
+        answered = _report(history, config)
     except (ConfigurationError, EvidenceError, HostError) as error:
         raise pytest.UsageError(str(error)) from error
+    return answered if all(whole) else pytest.ExitCode.TESTS_FAILED
 
 
-def _import(history: History, folder: Path) -> None:
+def _import(history: History, named: Path) -> bool:
+    """Add what can be read, and name what cannot; return whether that is nothing."""
     from pytest_mlperf.history import past  # noqa: PLC0415  only with a history
 
-    found = past.below(folder)
+    found = past.below(named)
     if not found:
         raise pytest.UsageError(
-            f"{folder}: --mlperf-import: found no {RECORDS} in or below it, allowed: results of sessions"
+            f"{named}: --mlperf-import: found no {RECORDS} in or below it, allowed: results of sessions"
         )
-    new = sum(history.add(past.read(results)) for results in found)
-    sys.stdout.write(f"history {history}: {new} records of {len(found)} sessions were new\n")
+    new = []
+    try:
+        for results in found:
+            try:
+                session = past.read(results)
+            except EvidenceError as error:
+                sys.stderr.write(f"ERROR: --mlperf-import: {error}: not added\n")
+            else:
+                new.append(history.add(session))
+    finally:
+        # Also when the history fails in between: what went in before stays there.
+        sys.stdout.write(f"history {history}: {sum(new)} records of {len(new)} sessions were new\n")
+    return len(new) == len(found)
 
 
 def _report(history: History, config: pytest.Config) -> pytest.ExitCode:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import sqlite3
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -132,8 +134,56 @@ def test_results_that_cannot_be_read_are_not_imported(session: Session, text: st
         session.pytester.mkdir(folder)
     (session.pytester.path / "tree/records.jsonl").write_text(text, encoding="latin-1")
     result = session.run("--mlperf-import", "tree", *HISTORY)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stderr.fnmatch_lines([f"ERROR: --mlperf-import: *{said}: not added"])
+    result.stdout.fnmatch_lines(["history *: 0 records of 0 sessions were new"])
+
+
+def test_results_beside_some_that_cannot_be_read_are_imported(session: Session) -> None:
+    """Which is said, also by the exit code, and beside a report."""
+    session.pytester.mkdir("here")
+    for name in ("tree/a", "tree/b", "tree/c", "more/d"):
+        session.run("-k", "good", "--mlperf-output", name)
+    (session.pytester.path / "tree/b/records.jsonl").write_text("of another program\n{}\n")
+    report = ("--mlperf-report", "rates")
+    result = session.run("--mlperf-import", "tree", "--mlperf-import", "more", *report, *HISTORY)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stderr.fnmatch_lines(["ERROR: --mlperf-import: */tree/b/records.jsonl: *: not added"])
+    result.stdout.fnmatch_lines(
+        ["history *: 6 records of 2 sessions were new", "history *: 3 records of 1 sessions were new"]
+    )
+    assert [row[-1] for row in rates(session)] == ["3", "3"]
+
+
+def test_a_history_that_fails_in_between_says_what_went_in(session: Session) -> None:
+    session.pytester.mkdir("here")
+    session.run("-k", "good", "--mlperf-output", "tree/a")
+    session.run("--mlperf-import", "tree/a", *HISTORY)
+    session.run("-k", "good", "--mlperf-output", "tree/b")
+    (run,) = sessions_of(session.pytester.path / "tree/b")
+    refuse = f"CREATE TRIGGER t BEFORE INSERT ON sessions WHEN NEW.id = '{run}' BEGIN SELECT RAISE(FAIL, 'no'); END"
+    with sqlite3.connect(session.pytester.path / "here/history.sqlite") as connection:
+        connection.execute(refuse)
+    connection.close()
+    session.run("-k", "good", "--mlperf-output", "tree/a2")
+    result = session.run("--mlperf-import", "tree", *HISTORY)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"*{said}"])
+    result.stderr.fnmatch_lines(["ERROR: history *: no"])
+    result.stdout.fnmatch_lines(["history *: 3 records of 2 sessions were new"])
+
+
+def sessions_of(folder: Path) -> list[str]:
+    """Return the ids of the sessions whose results are in a folder."""
+    text = (folder / "records.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line)["header"]["session"] for line in text.splitlines() if '"header"' in line[:12]]
+
+
+def test_a_file_of_records_is_imported(session: Session) -> None:
+    session.pytester.mkdir("here")
+    session.run("-k", "good", "--mlperf-output", "one")
+    result = session.run("--mlperf-import", "one/records.jsonl", *HISTORY)
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["history *: 3 records of 1 sessions were new"])
 
 
 def test_notes_that_cannot_be_read_do_not_spoil_a_session(session: Session) -> None:
