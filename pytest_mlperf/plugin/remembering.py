@@ -12,7 +12,7 @@ from pytest_mlperf.errors import ConfigurationError, EvidenceError, HostError
 from pytest_mlperf.record import RECORDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from pytest_mlperf.history.counted import Choice
@@ -124,19 +124,26 @@ def _import(history: History, named: Path) -> bool:
         raise pytest.UsageError(
             f"{named}: --mlperf-import: found no {RECORDS} in or below it, allowed: results of sessions"
         )
-    new = []
+    new: list[int] = []
     try:
         for results in found:
-            try:
-                session = past.read(results)
-            except EvidenceError as error:
-                sys.stderr.write(f"ERROR: --mlperf-import: {error}: not added\n")
-            else:
-                new.append(history.add(session))
+            new.extend(_imported(history, results))
     finally:
         # Also when the history fails in between: what went in before stays there.
         sys.stdout.write(f"history {history}: {sum(new)} records of {len(new)} sessions were new\n")
     return len(new) == len(found)
+
+
+def _imported(history: History, results: Path) -> Iterator[int]:
+    """Add a session, and give how many of its records were new; nothing where it cannot be read."""
+    from pytest_mlperf.history import past  # noqa: PLC0415  only with a history
+
+    try:
+        session = past.read(results)
+    except EvidenceError as error:
+        sys.stderr.write(f"ERROR: --mlperf-import: {error}: not added\n")
+    else:
+        yield history.add(session)
 
 
 def _report(history: History, config: pytest.Config) -> pytest.ExitCode:

@@ -77,7 +77,7 @@ def test_what_is_as_good_passes(session: Session, monkeypatch: pytest.MonkeyPatc
     result.stdout.fnmatch_lines(["own baseline: 1 hold, 0 broken, 0 no baseline"])
 
 
-def test_a_run_is_no_baseline_of_itself(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_is_no_baseline_of_itself(session: Session) -> None:
     """With too few sessions there is none, which is said and is no success of the rule."""
     remember(session, SAMPLES_PER_SECOND[:4])
     result = session.run(*OWN, *MEASURED, "--mlperf-output", "out", "--mlperf-attempts", "2/2")
@@ -165,9 +165,7 @@ def test_a_history_that_cannot_be_asked_does_not_end_the_session(session: Sessio
     assert session.records()[CASE]["findings"][-1]["satisfied"] is None
 
 
-def test_a_verdict_that_was_held_to_other_baselines_is_not_taken_over(
-    session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_verdict_that_was_held_to_other_baselines_is_not_taken_over(session: Session) -> None:
     remember(session, SAMPLES_PER_SECOND[:1])
     resumed = ("--mlperf-resume", "earlier", *MEASURED)
     result = session.run(*OWN, *resumed, "--mlperf-output", "held")

@@ -155,27 +155,29 @@ def test_results_beside_some_that_cannot_be_read_are_imported(session: Session) 
     assert [row[-1] for row in rates(session)] == ["3", "3"]
 
 
+def session_of(folder: Path) -> str:
+    """Return the id of the session whose results are in a folder."""
+    header, _, _ = (folder / "records.jsonl").read_text(encoding="utf-8").partition("\n")
+    return str(json.loads(header)["header"]["session"])
+
+
 def test_a_history_that_fails_in_between_says_what_went_in(session: Session) -> None:
     session.pytester.mkdir("here")
     session.run("-k", "good", "--mlperf-output", "tree/a")
     session.run("--mlperf-import", "tree/a", *HISTORY)
     session.run("-k", "good", "--mlperf-output", "tree/b")
-    (run,) = sessions_of(session.pytester.path / "tree/b")
-    refuse = f"CREATE TRIGGER t BEFORE INSERT ON sessions WHEN NEW.id = '{run}' BEGIN SELECT RAISE(FAIL, 'no'); END"
+    run = session_of(session.pytester.path / "tree/b")
+    refuse = (
+        "CREATE TRIGGER t BEFORE INSERT ON sessions WHEN NEW.id = '{}' BEGIN SELECT RAISE(FAIL, 'no'); END"
+    )
     with sqlite3.connect(session.pytester.path / "here/history.sqlite") as connection:
-        connection.execute(refuse)
+        connection.execute(refuse.format(run))
     connection.close()
     session.run("-k", "good", "--mlperf-output", "tree/a2")
     result = session.run("--mlperf-import", "tree", *HISTORY)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: history *: no"])
     result.stdout.fnmatch_lines(["history *: 3 records of 2 sessions were new"])
-
-
-def sessions_of(folder: Path) -> list[str]:
-    """Return the ids of the sessions whose results are in a folder."""
-    text = (folder / "records.jsonl").read_text(encoding="utf-8")
-    return [json.loads(line)["header"]["session"] for line in text.splitlines() if '"header"' in line[:12]]
 
 
 def test_a_file_of_records_is_imported(session: Session) -> None:
