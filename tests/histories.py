@@ -21,11 +21,16 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Give a database of its own: a file, or a new one in the server."""
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/history.sqlite"
-        return
+        return f"sqlite:///{tmp_path}/history.sqlite"
+    return str(request.getfixturevalue("postgresql"))
+
+
+@pytest.fixture
+def postgresql() -> Iterator[str]:
+    """Give a new database in the server."""
     server = os.environ.get("MLPERF_POSTGRESQL")
     if not server:
         needed("a PostgreSQL", command=".ci/postgresql start FOLDER")
@@ -36,6 +41,12 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield make_url(str(server)).set(database=name).render_as_string(hide_password=False)
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
     engine.dispose()
+
+
+def limited(url: str, **limits: str) -> str:
+    """Return a URL of PostgreSQL with settings of the server."""
+    options = " ".join(f"-c {name}={value}" for name, value in limits.items())
+    return make_url(url).update_query_dict({"options": options}).render_as_string(hide_password=False)
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ class Recollection:
         if self._silent and time.monotonic() - self._silent[0] < _ASK_AGAIN_S:
             raise HostError(self._silent[1])
         try:
-            with self.history.transaction() as connection:
+            with self.history.reading() as connection:
                 rows = connection.execute(_query(record, platform)).all()
         except HostError as error:
             self._silent = (time.monotonic(), str(error))

@@ -62,7 +62,7 @@ class Rate:
 
 def rates(history: History, choice: Choice = ALL) -> list[Rate]:
     """Return the rate of every case, each attempt counted. Raises HostError, ConfigurationError."""
-    with history.transaction() as connection:
+    with history.reading() as connection:
         found = counted(connection, choice)
     return sorted(_added_up(found), key=lambda rate: (rate.conformance, rate.scenario, rate.metric))
 

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import create_engine, event, exc, insert, inspect, select, text, update
+from sqlalchemy import create_engine, event, exc, func, insert, inspect, select, text, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
@@ -23,7 +23,7 @@ from pytest_mlperf.report.metrics import measured, verdict_row
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from sqlalchemy import Connection, Engine, Table
+    from sqlalchemy import URL, Connection, Engine, Table
 
     from pytest_mlperf.history.past import Past
     from pytest_mlperf.record import Attempt, Record
@@ -31,8 +31,25 @@ if TYPE_CHECKING:
     Row = Mapping[str, Any]
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
-_BUSY_S = 60
 _LOCK = 73_617_465  # any number that no other program takes as its lock
+_OF_LIBPQ = ("psycopg", "psycopg2")
+_CALL_S = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10}
+"""How long a PostgreSQL may be silent, for drivers that leave that to libpq; unless the URL says otherwise.
+
+The kernel would wait minutes for a machine that is gone, hours for one that goes in between, and for ever for
+a server that takes calls and says nothing.
+"""
+_BUSY_S = 60
+"""How long a session waits for others that end at the same time."""
+_STATEMENT_S = 120
+"""How long PostgreSQL may work on one statement; a report reads all verdicts in one."""
+_LIMITS_S = {
+    "lock_timeout": _BUSY_S,
+    "statement_timeout": _STATEMENT_S,
+    # A writer that was stopped would keep all others out.
+    "idle_in_transaction_session_timeout": _STATEMENT_S,
+}
+"""Settings of PostgreSQL, unless the URL has them among its `options`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +62,7 @@ class History:
     url: str
 
     def __str__(self) -> str:
-        return make_url(self.url).render_as_string(hide_password=True)
+        return make_url(self.url).difference_update_query(["password"]).render_as_string(hide_password=True)
 
     def add(self, past: Past) -> int:
         """Add what is not there yet of a session; return how many records that were."""
@@ -64,9 +81,15 @@ class History:
         return len(new)
 
     @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give a transaction that only reads, and waits for nobody, on tables that are up to date."""
+        with self._told(), _transaction(self._engine, writes=False) as connection:
+            yield connection
+
+    @contextlib.contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """Give a transaction that no other is beside, on tables that are up to date."""
-        with self._told(), _alone(self._engine) as connection:
+        """Give a transaction that no other one that writes is beside, on tables that are up to date."""
+        with self._told(), _transaction(self._engine, writes=True) as connection:
             yield connection
 
     @contextlib.contextmanager
@@ -80,13 +103,14 @@ class History:
     @cached_property
     def _engine(self) -> Engine:
         """The way to the database, whose tables are brought up to date when it is first gone."""
-        engine = create_engine(self.url, poolclass=NullPool)
-        if engine.dialect.name == "sqlite":
-            event.listen(engine, "connect", _leave_transactions_to_us)
-            event.listen(engine, "begin", _begin_to_write)
-        with _alone(engine) as connection:
-            if _version(connection) != newest_version():
-                self._migrate(connection)
+        engine = _engine(make_url(self.url))
+        with _transaction(engine, writes=False) as connection:
+            newest = _version(connection) == newest_version()
+        if not newest:
+            with _transaction(engine, writes=True) as connection:
+                # Another one may have been faster.
+                if _version(connection) != newest_version():
+                    self._migrate(connection)
         return engine
 
     def _migrate(self, connection: Connection) -> None:
@@ -97,6 +121,9 @@ class History:
         config = Config()
         config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
         config.attributes["connection"] = connection
+        if connection.dialect.name == "postgresql":
+            # It takes as long as there is much in the tables, and would begin anew each time.
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
         try:
             command.upgrade(config, "head")
         except CommandError as error:
@@ -122,23 +149,40 @@ def open_history(url: str) -> History:
     return History(url=url)
 
 
+def _engine(url: URL) -> Engine:
+    limits_s = _CALL_S if url.get_driver_name() in _OF_LIBPQ else {}
+    unsaid = {name: limit_s for name, limit_s in limits_s.items() if name not in url.query}
+    engine = create_engine(url, poolclass=NullPool, connect_args=unsaid)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _leave_transactions_to_us)
+    return engine
+
+
 @contextlib.contextmanager
-def _alone(engine: Engine) -> Iterator[Connection]:
-    """Give a transaction that no other of a history is beside."""
+def _transaction(engine: Engine, *, writes: bool) -> Iterator[Connection]:
+    """Give a transaction; no two that write are beside each other in one history."""
     with engine.begin() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        else:
+            _limit(connection)
+            if writes:
+                connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
         yield connection
+
+
+def _limit(connection: Connection) -> None:
+    """Set limits for this transaction alone: with a pooler between, the next one may be of somebody else."""
+    named = str(connection.engine.url.query.get("options", ""))
+    limits = [func.set_config(name, f"{s}s", True) for name, s in _LIMITS_S.items() if name not in named]
+    if limits:
+        connection.execute(select(*limits))
 
 
 def _leave_transactions_to_us(connection: Any, _: object) -> None:
     connection.isolation_level = None
     connection.execute(f"PRAGMA busy_timeout = {_BUSY_S * 1000}")
     connection.execute("PRAGMA foreign_keys = ON")
-
-
-def _begin_to_write(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _version(connection: Connection) -> str | None:

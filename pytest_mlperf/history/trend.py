@@ -112,7 +112,7 @@ def trend(history: History, choice: Choice = ALL) -> list[Series]:
     What counts is what `rates` counts. There is one series for each host, and then, where there are several
     hosts, one of all of them.
     """
-    with history.transaction() as connection:
+    with history.reading() as connection:
         runs = counted(connection, choice)
         drivers = _drivers(connection)
     return list(series(runs, drivers))
