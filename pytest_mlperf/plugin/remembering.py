@@ -25,6 +25,8 @@ class _Remembering:
     history: History
     note: Note
     told: list[str] = field(default_factory=list)
+    elsewhere: list[Note] = field(default_factory=list)
+    """Those whose results are on a disk that is not here now."""
 
 
 _STASH = pytest.StashKey[_Remembering]()
@@ -37,7 +39,7 @@ def begin(config: pytest.Config, results: Path) -> None:
         return
     from pytest_mlperf.history import waiting  # noqa: PLC0415  only with a history
 
-    notes = waiting.of(history.url)
+    notes = waiting.of(history)
     try:
         note = notes.add(results)
     except OSError as error:
@@ -55,13 +57,19 @@ def end(config: pytest.Config) -> None:
         return
     from pytest_mlperf.history import waiting  # noqa: PLC0415  only with a history
 
-    notes = waiting.of(remembering.history.url)
+    notes = waiting.of(remembering.history)
     try:
         if _deliver(remembering, remembering.note):
             for note in notes.take():
                 _deliver(remembering, note)
     except OSError as error:
         remembering.told.append(f"{notes.folder}: what waits for the history cannot be read: {error}")
+    if remembering.elsewhere:
+        count, note = len(remembering.elsewhere), remembering.elsewhere[0]
+        remembering.told.append(
+            f"history: {count} sessions wait on a disk that is not here now, as {note.results} does "
+            f"(where that is gone for good, remove {note.path})"
+        )
 
 
 def told(config: pytest.Config) -> Iterable[str]:
@@ -77,11 +85,16 @@ def _deliver(remembering: _Remembering, note: Note) -> bool:
     try:
         new = remembering.history.add(past.read(results))
     except EvidenceError as error:
-        say(f"history: {error}: not added")
-        if (results / RECORDS).exists():
+        gone = isinstance(error.__cause__, FileNotFoundError) and not (results / RECORDS).exists()
+        if gone and not results.parent.is_dir():
             note.keep()
-        else:
+            remembering.elsewhere.append(note)
+            return True
+        say(f"history: {error}: not added")
+        if gone:
             note.done()
+        else:
+            note.keep()
         return True
     except HostError as error:
         say(f"{error}: not added; the next session with this history on this machine adds {results}")

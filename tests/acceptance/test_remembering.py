@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_mlperf.history.store import open_history
+from tests.histories import limited
+
 if TYPE_CHECKING:
     from sessions import Session
 
@@ -108,6 +111,56 @@ def test_results_that_are_gone_are_said_once(session: Session) -> None:
     result.stdout.no_fnmatch_line("*not added*")
 
 
+def test_results_on_a_disk_that_is_not_here_wait(session: Session) -> None:
+    disk, away = session.pytester.mkdir("disk"), session.pytester.path / "away"
+    for name in ("first", "second"):
+        session.run(*HISTORY, "-k", "good", "--mlperf-output", f"disk/{name}")
+    session.pytester.mkdir("here")
+    disk.rename(away)
+    result = session.run(*HISTORY, "-k", "good", "--mlperf-output", "third")
+    result.stdout.fnmatch_lines(
+        ["history: 2 sessions wait on a disk that is not here now, as */disk/* does (where that is *.note)"]
+    )
+    result.stdout.no_fnmatch_line("*not added*")
+    away.rename(disk)
+    result = session.run(*HISTORY, "-k", "good", "--mlperf-output", "fourth")
+    result.stdout.fnmatch_lines(["history *: 3 records of */disk/*, which it had not got yet"] * 2)
+
+
+def notes() -> list[Path]:
+    return list((Path(os.environ["XDG_STATE_HOME"]) / "pytest-mlperf/history").glob("*/*.note"))
+
+
+def test_notes_of_another_machine_are_left_to_it(session: Session) -> None:
+    session.run(*HISTORY, "-k", "good", "--mlperf-output", "theirs")
+    (note,) = notes()
+    note.write_bytes(b"another-machine\n" + note.read_bytes().partition(b"\n")[2])
+    session.pytester.mkdir("here")
+    result = session.run(*HISTORY, "-k", "good", "--mlperf-output", "mine")
+    result.stdout.fnmatch_lines(["history *: 3 records"])
+    result.stdout.no_fnmatch_line("*had not got*")
+    assert notes() == [note]
+
+
+def test_results_in_a_folder_of_any_name_are_remembered(session: Session) -> None:
+    for name in (os.fsdecode(b"caf\xe9"), "next"):
+        with session.start(*HISTORY, "-k", "good", "--mlperf-output", name) as process:
+            assert process.wait(timeout=60) == pytest.ExitCode.OK
+        (session.pytester.path / "here").mkdir(exist_ok=True)
+    assert [row[-1] for row in rates(session)] == ["2", "2"]
+    assert notes() == []
+
+
+def test_a_session_that_a_writer_keeps_out_is_added_later(session: Session, postgresql: str) -> None:
+    asked = ("--mlperf-history", limited(postgresql, lock_timeout="500ms"), "-k", "good")
+    with open_history(postgresql).transaction():
+        result = session.run(*asked, "--mlperf-output", "first")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["history *: canceling statement due to lock timeout: not added; the next *"])
+    result = session.run(*asked, "--mlperf-output", "second")
+    result.stdout.fnmatch_lines(["history *: 3 records", "history *: 3 records of */first, which *"])
+
+
 def test_results_are_imported_once(session: Session) -> None:
     session.pytester.mkdir("here")
     for name in ("tree/first", "tree/second"):
@@ -191,8 +244,8 @@ def test_a_file_of_records_is_imported(session: Session) -> None:
 def test_notes_that_cannot_be_read_do_not_spoil_a_session(session: Session) -> None:
     session.run(*HISTORY, "-k", "good", "--mlperf-output", "first")
     session.pytester.mkdir("here")
-    (notes,) = (Path(os.environ["XDG_STATE_HOME"]) / "pytest-mlperf/history").iterdir()
-    (notes / "0.note").mkdir()
+    (note,) = notes()
+    note.with_name("0.note").mkdir()
     result = session.run(*HISTORY, "-k", "good", "--mlperf-output", "second")
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(
