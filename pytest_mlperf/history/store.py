@@ -103,7 +103,7 @@ class History:
     @cached_property
     def _engine(self) -> Engine:
         """The way to the database, whose tables are brought up to date when it is first gone."""
-        engine = _engine(make_url(self.url))
+        engine = _engine_of(make_url(self.url))
         with _transaction(engine, writes=False) as connection:
             newest = _version(connection) == newest_version()
         if not newest:
@@ -149,7 +149,7 @@ def open_history(url: str) -> History:
     return History(url=url)
 
 
-def _engine(url: URL) -> Engine:
+def _engine_of(url: URL) -> Engine:
     limits_s = _CALL_S if url.get_driver_name() in _OF_LIBPQ else {}
     unsaid = {name: limit_s for name, limit_s in limits_s.items() if name not in url.query}
     engine = create_engine(url, poolclass=NullPool, connect_args=unsaid)

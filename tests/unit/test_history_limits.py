@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import make_url, select, text
+from sqlalchemy import create_engine, make_url, select, text
 
 from pytest_mlperf.errors import HostError
 from pytest_mlperf.history.past import Past
@@ -78,6 +78,20 @@ def test_a_writer_that_was_stopped_does_not_keep_others_out(postgresql: str) -> 
         write_slowly(stopped, open_history(postgresql))
     with open_history(postgresql).reading() as connection:
         assert connection.scalars(select(SESSIONS.c.conformance)).all() == ["conformant"]
+
+
+SLOW_INDEX = """
+CREATE FUNCTION slow() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(2); END';
+CREATE EVENT TRIGGER t ON ddl_command_start WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION slow();
+"""
+
+
+def test_tables_are_brought_up_to_date_however_long_it_takes(postgresql: str) -> None:
+    engine = create_engine(postgresql)
+    with engine.begin() as connection:
+        connection.execute(text(SLOW_INDEX))
+    engine.dispose()
+    assert open_history(limited(postgresql, statement_timeout="1s")).add(PAST) == 0
 
 
 @pytest.mark.parametrize(
