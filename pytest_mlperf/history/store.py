@@ -64,6 +64,12 @@ class History:
     def __str__(self) -> str:
         return make_url(self.url).difference_update_query(["password"]).render_as_string(hide_password=True)
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is a database; of a server that is not known before it is asked."""
+        url = make_url(self.url)
+        return url.get_dialect().name != "sqlite" or Path(url.database or "").exists()
+
     def add(self, past: Past) -> int:
         """Add what is not there yet of a session; return how many records that were."""
         with self.transaction() as connection:

@@ -30,7 +30,8 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
     },
     "--mlperf-strict": {
         "action": "store_true",
-        "help": "hardware (or logs to replay) that selected cases need and lack is a failure, not a skip",
+        "help": "hardware (or logs to replay) that selected cases need and lack is a failure, not a skip; so is "
+        "an own baseline that cannot be asked for",
     },
     "--mlperf-match": {
         "choices": ("exact", "partial"),
@@ -96,7 +97,8 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "--mlperf-import": {
         "action": "append",
         "metavar": "DIR",
-        "help": "add the sessions whose results are in or below DIR to the history (repeatable); run nothing",
+        "help": "add the sessions whose results are in or below DIR, or a records.jsonl, to the history "
+        "(repeatable); run nothing",
     },
     "--mlperf-merge": {
         "nargs": "+",

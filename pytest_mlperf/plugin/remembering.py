@@ -119,6 +119,11 @@ def answer(config: pytest.Config) -> pytest.ExitCode:
             "--mlperf-report, --mlperf-import: found no history, allowed: one named by --mlperf-history "
             "or the ini key mlperf_history"
         )
+    if not config.getoption("mlperf_import") and not history.exists:
+        raise pytest.UsageError(
+            f"--mlperf-report: found no history {history}, allowed: one that exists (sessions with "
+            "--mlperf-history, or --mlperf-import, make it)"
+        )
     try:
         named = config.getoption("mlperf_import") or ()
         whole = [_import(history, config.invocation_params.dir / name) for name in named]

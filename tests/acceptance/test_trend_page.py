@@ -160,6 +160,7 @@ def test_a_page_does_not_take_the_place_of_the_last_report(session: Session, ini
 
 
 def test_a_page_of_nothing_is_not_written(session: Session) -> None:
+    session.run("--mlperf-history", "h.sqlite", "-k", "A2x2", "--mlperf-output", "out")
     result = session.run("--mlperf-report", "html", "--mlperf-history", "h.sqlite")
     assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
     result.stdout.fnmatch_lines(["history *: no verdict yet"])

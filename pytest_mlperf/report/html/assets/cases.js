@@ -73,6 +73,7 @@
     };
     const render = () => {
       body.replaceChildren(...state.view.slice(0, state.shown).flatMap(line));
+      if (!state.view.length) body.append(make("tr", {}, make("td", { colspan: shownColumns.length }, "no case is like this")));
       const left = state.view.length - state.shown;
       more.hidden = left <= 0;
       more.textContent = `Show ${Math.min(left, PAGE)} more of ${left}`;

@@ -112,6 +112,9 @@ def test_a_page_answers_sorts_filters_and_opens(session: Session, browser: Brows
         assert page.locator("td.compared").first.inner_text() == "98.5 % as good as published"
         page.get_by_label("benchmark").select_option("rnnt")
         assert page.inner_text(".count") == "2 of 10 cases"
+        page.fill("input[type=search]", "no such case")
+        assert page.inner_text(".cases tbody") == "no case is like this"
+        page.fill("input[type=search]", "")
         page.get_by_label("benchmark").select_option("")
         page.fill("input[type=search]", "BERT server")
         assert page.inner_text(".count") == "1 of 10 cases"
