@@ -30,8 +30,8 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
     },
     "--mlperf-strict": {
         "action": "store_true",
-        "help": "hardware (or logs to replay) that selected cases need and lack is a failure, not a skip; so is "
-        "an own baseline that cannot be asked for",
+        "help": "hardware (or logs to replay) that selected cases need and lack is a failure, not a skip; "
+        "and so is a history that does not answer for a baseline",
     },
     "--mlperf-match": {
         "choices": ("exact", "partial"),
