@@ -170,17 +170,19 @@ def test_what_is_opened_is_printed_as_it_is(session: Session, browser: Browser) 
     with opened(browser, report(session, mixed())) as page:
         page.click(".opener >> nth=0")
         page.wait_for_selector(".opened canvas >> nth=1")
-        page.evaluate("addEventListener('beforeprint', () => { printed = mlperf.innerText; })")
+        count = "document.querySelectorAll('.opened canvas').length"
+        page.evaluate(f"addEventListener('beforeprint', () => {{ printed = {count}; }})")
+        page.pdf()
+        assert page.evaluate("printed") == 2
         page.emulate_media(media="print")
         page.set_viewport_size({"width": 720, "height": 900})
-        page.pdf()
-        assert "98.5 % of the median of 4 published figures" in page.evaluate("printed")
-        assert page.locator(".opened canvas").count() == 2
         for tools in (".tools", ".scripted", "#mlperf-cases > button"):
             assert page.locator(tools).first.is_hidden()
         assert page.evaluate("document.documentElement.scrollWidth") <= 720
-        for chart in page.locator(".opened canvas").all():
-            assert chart.evaluate("one => one.clientWidth <= one.closest('.chart').clientWidth")
+        for chart in page.locator(".opened .chart").all():
+            # On paper nothing draws it anew: it is as wide as it was on the screen.
+            chart.evaluate("one => { one.querySelector('.u-wrap').style.width = '900px'; }")
+            assert chart.evaluate("one => one.querySelector('canvas').clientWidth <= one.clientWidth")
 
 
 def test_nothing_is_told_by_colour_alone(session: Session, browser: Browser) -> None:
