@@ -178,7 +178,7 @@ def test_what_is_opened_is_printed_as_it_is(session: Session, browser: Browser) 
         page.set_viewport_size({"width": 720, "height": 900})
         for tools in (".tools", ".scripted", "#mlperf-cases > button"):
             assert page.locator(tools).first.is_hidden()
-        assert page.evaluate("document.documentElement.scrollWidth") <= 720
+        page.wait_for_function("document.documentElement.scrollWidth <= 720", timeout=5000)
         for chart in page.locator(".opened .chart").all():
             # On paper nothing draws it anew: it is as wide as it was on the screen.
             chart.evaluate("one => { one.querySelector('.u-wrap').style.width = '900px'; }")
