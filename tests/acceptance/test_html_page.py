@@ -192,13 +192,17 @@ def test_nothing_is_told_by_colour_alone(session: Session, browser: Browser) -> 
 
 
 def test_all_cases_are_printed(session: Session, browser: Browser) -> None:
-    records = [make_record(case=make_case(id=f"c{n}")) for n in range(450)]
+    records = [make_record(case=make_case(id=f"c{n}")) for n in range(449)]
+    records.append(make_record(case=make_case(id="bad"), ending="error", reason="run: the engine is missing"))
     with opened(browser, report(session, records)) as page:
+        assert not page.locator("pre").is_visible()
         assert page.locator(".cases tbody tr").count() == 200
         page.click("button:has-text('Show 200 more of 250')")
         assert page.locator(".cases tbody tr").count() == 400
         assert page.pdf().count(b"/Type /Page") > 5
         assert page.locator(".cases tbody tr").count() == 450
+        assert "the engine is missing" in page.inner_text("pre")
+        assert page.locator("pre").is_visible()
 
 
 # What Jenkins sends with an archived file: https://www.jenkins.io/doc/book/security/configuring-content-security-policy

@@ -107,8 +107,8 @@ def _explained(records: Sequence[Record]) -> Iterator[str]:
         word = escape(record.verdict or record.ending)
         expected = " (expected to fail)" if record.expected_failure else ""
         yield (
-            f'<details><summary><span class="mark {record.ending}">{_MARKS[record.ending]} {word}</span> '
-            f"{escape(record.case.id)}{expected}</summary><pre>{escape(explain(record))}</pre>"
+            f'<details class="bad"><summary><span class="mark {record.ending}">{_MARKS[record.ending]} {word}'
+            f"</span> {escape(record.case.id)}{expected}</summary><pre>{escape(explain(record))}</pre>"
             f'<p class="scripted">{_link(record, "all that is known of it")}</p></details>'
         )
     if len(bad) > _MOST_EXPLAINED:

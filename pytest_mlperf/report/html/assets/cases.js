@@ -143,6 +143,7 @@
       if (row && !marking) toggle(Number(row.dataset.index), row);
     });
     window.addEventListener("beforeprint", () => {
+      for (const reasons of document.querySelectorAll("details.bad")) reasons.open = true;
       state.shown = state.view.length;
       render();
     });
