@@ -78,7 +78,7 @@ def read(folder: Path) -> Past:
             f"found no {error} in its header, allowed: records of this version",
             place=Place(path=str(path), line=1),
         ) from error
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise EvidenceError(str(error).partition("\n")[0], place=Place(path=str(path))) from error
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sessions import Session
 
 REPORTS = ("--html=all.html", "--self-contained-html", "--junitxml=all.xml", "--mlperf-output=all")
+WHOLE = {"session": "s", "started_at": "t", "host": "h", "pytest_mlperf": "0.1.0", "inventory": {}}
 GOOD = "good-CPU_SCRIPT-scripted_k_99_MaxP-Offline-PerformanceMode"
 
 
@@ -173,6 +174,7 @@ def test_a_merge_of_nothing_is_refused(session: Session) -> None:
             '{"header": "x"}\n',
             "*records.jsonl: found a header that is no object, allowed: records of a session",
         ),
+        (f'{{"header": {json.dumps({**WHOLE, "asked": 5})}}}\n', "*records.jsonl: *"),
         ('{"header": {}}\nhalf\n{}\n', "*records.jsonl: line 2 is damaged: Expecting value*"),
         ("\xff", "*records.jsonl: *"),
     ],
